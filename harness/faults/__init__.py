@@ -1,0 +1,43 @@
+"""Faults are states of the world, with evidence that they bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.clusters.etcd import EtcdCluster
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows that a fault bit.
+
+    Args:
+        bit: whether the world is in the fault's state, by independent signs.
+        facts: the signs, as plain JSON values.
+    """
+
+    bit: bool
+    facts: dict[str, Any]
+
+
+class Fault(Protocol):
+    """A state of the world to be brought about."""
+
+    node: str
+
+    def preflight(self, cluster: EtcdCluster) -> None:
+        """Check, before anything is broken, that it can be injected.
+
+        Raises:
+            FaultError: it can't.
+        """
+
+    def inject(self, cluster: EtcdCluster) -> None:
+        """Bring it about."""
+
+    def evidence(self, cluster: EtcdCluster) -> Evidence:
+        """Look for signs that it is so; changes nothing."""
+
+    def heal(self, cluster: EtcdCluster) -> None:
+        """Undo what can be undone; does nothing for what is gone for good."""

@@ -1,0 +1,171 @@
+"""A journal made ready for rules: what was asked, what happened, and whether it can be judged at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from harness.errors import UsageError
+from harness.journal import Entry
+from harness.judging.timeline import Timeline, until_end
+from harness.spec import CaseSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a traffic client; times in seconds of the journal."""
+
+    seq: int
+    client: str
+    op: str
+    register: str
+    value: str | None
+    node: str
+    invoked: float
+    completed: float
+    outcome: str
+    revision: int = 0
+    mod_revision: int = 0
+    cluster_id: str = ""
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the cluster said it was done."""
+        return self.outcome == "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of the tool under test: when, whom it was about, and how it ended."""
+
+    number: int
+    task: str
+    old: str
+    new: str
+    started: float
+    ended: float
+    outcome: str
+    exit_code: int | None
+    seq: int
+
+    @property
+    def claims_success(self) -> bool:
+        """Whether it said that all is done."""
+        return self.outcome == "exited" and self.exit_code == 0
+
+    @property
+    def said(self) -> str:
+        """How it ended, in words."""
+        if self.outcome == "exited":
+            return {0: "exit 0 (done)", 3: "exit 3 (refused)"}.get(self.exit_code or 0, f"exit {self.exit_code}")
+        return {"signalled": f"died of a signal (exit {self.exit_code})", "timed_out": "never ended and was killed"}.get(
+            self.outcome, "could not be started"
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """What rules look at.
+
+    Args:
+        spec: what was asked.
+        entries: the story, up to the end of the case.
+    """
+
+    spec: CaseSpec
+    entries: Sequence[Entry]
+    problem: str = field(default="")
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> Case:
+        """Make a journal ready.
+
+        Raises:
+            UsageError: the journal does not begin with a case's spec.
+        """
+        if not entries or entries[0].kind != "case.opened":
+            raise UsageError("the journal does not begin with case.opened")
+        return cls(CaseSpec.from_json(entries[0].data["spec"]), until_end(entries))
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Who was up and who was listed."""
+        return Timeline.of(self.entries)
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """All calls of the traffic, in the order of their invocation."""
+        calls = [_call(entry) for entry in self.of_kind("traffic.call")]
+        return sorted(calls, key=lambda call: call.invoked)
+
+    @cached_property
+    def acknowledged_writes(self) -> list[Call]:
+        """Writes the cluster said were done, in the order of their acknowledgement."""
+        writes = [call for call in self.calls if call.op == "write" and call.acknowledged]
+        return sorted(writes, key=lambda call: call.completed)
+
+    @cached_property
+    def tool_calls(self) -> list[ToolCall]:
+        """All finished calls of the tool."""
+        starts = list(self.of_kind("tool.started"))
+        ends = list(self.of_kind("tool.ended"))
+        return [
+            ToolCall(
+                number, end.data["task"], end.data["old"], end.data["new"], start.at, end.at,
+                end.data["outcome"], end.data["exit_code"], end.seq,
+            )
+            for number, (start, end) in enumerate(zip(starts, ends, strict=False), start=1)
+        ]  # fmt: skip
+
+    @cached_property
+    def trouble_begins(self) -> float:
+        """When the first fault was injected or the tool first called; the end when neither was."""
+        moments = [e.at for e in self.entries if e.kind in ("fault.injected", "tool.started")]
+        return min(moments, default=self.timeline.end)
+
+    @cached_property
+    def founding_cluster_id(self) -> str:
+        """ID of the cluster as it was before anything went wrong."""
+        return str(self.data_of("cluster.started").get("cluster_id", ""))
+
+    def of_kind(self, kind: str) -> Iterator[Entry]:
+        """Entries of one kind, oldest first."""
+        return (entry for entry in self.entries if entry.kind == kind)
+
+    def last(self, kind: str, **match: Any) -> Entry | None:
+        """The last entry of a kind whose data has these values."""
+        found = [e for e in self.of_kind(kind) if all(e.data.get(name) == value for name, value in match.items())]
+        return found[-1] if found else None
+
+    def data_of(self, kind: str) -> dict[str, Any]:
+        """Data of the last entry of a kind; empty when there is none."""
+        entry = self.last(kind)
+        return entry.data if entry else {}
+
+    def obstacle(self) -> tuple[str, int] | None:
+        """Why nothing can be said about the tool here: a sentence and an entry; None when it can."""
+        for entry in self.entries:
+            if entry.kind == "case.problem":
+                return f"the harness had a problem: {entry.data['problem']}", entry.seq
+            if entry.kind == "fault.evidence" and not entry.data["bit"]:
+                return f"the fault {entry.data['fault']} shows no sign that it bit", entry.seq
+        if self.last("cluster.started") is None:
+            return "the cluster never took writes", self.entries[0].seq
+        proven = [entry.data["fault"] for entry in self.of_kind("fault.evidence")]
+        for entry in self.of_kind("fault.injected"):
+            if entry.data["fault"] not in proven:
+                return f"the fault {entry.data['fault']} was never proven", entry.seq
+        if self.entries[-1].kind != "case.ended":
+            return "the case never came to its end", self.entries[-1].seq
+        return None
+
+
+def _call(entry: Entry) -> Call:
+    data = entry.data
+    return Call(
+        entry.seq, data["client"], data["op"], data["register"], data.get("value"), data["node"],
+        data["invoked"], data["completed"], data["outcome"],
+        data.get("revision", 0), data.get("mod_revision", 0), data.get("cluster_id", ""),
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""The guarantees there are: their IDs, what they promise, and the rule that judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.judging import history, membership, snapshots
+from harness.judging.case import Case
+from harness.judging.verdict import Finding
+
+Rule = Callable[[Case], Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """One promise.
+
+    Args:
+        id: as used in scenarios, ledgers and reports.
+        title: short, for a table's head.
+        sentence: what is promised.
+        rule: judges a case by it; pure.
+    """
+
+    id: str
+    title: str
+    sentence: str
+    rule: Rule
+
+
+_ALL = (
+    Guarantee(
+        "quorum-kept", "Quorum kept",
+        "At every moment the voters that serve are a majority of the voters listed.",
+        membership.quorum_kept,
+    ),
+    Guarantee(
+        "write-gap-bounded", "Writes go on",
+        "Clients never wait longer than the given bound for the next acknowledged write.",
+        history.write_gap_bounded,
+    ),
+    Guarantee(
+        "no-ghost-member", "No ghost",
+        "At the end nobody is on the member list who does not serve.",
+        membership.no_ghost_member,
+    ),
+    Guarantee(
+        "replacement-complete", "Replaced",
+        "The new node votes and serves, the old one is off the list, and as many vote as before.",
+        membership.replacement_complete,
+    ),
+    Guarantee(
+        "clean-before-next-node", "Clean first",
+        "The procedure lays hands on a node only while every other member listed does serve.",
+        membership.clean_before_next_node,
+    ),
+    Guarantee(
+        "bystanders-kept", "Bystanders kept",
+        "No healthy node but the one to be replaced is stopped or taken off the member list.",
+        membership.bystanders_kept,
+    ),
+    Guarantee(
+        "success-is-true", "Success is true",
+        "When the procedure says it is done, the new node is a voter that serves, right then.",
+        membership.success_is_true,
+    ),
+    Guarantee(
+        "snapshot-restorable", "Snapshot first",
+        "Before the first change there is a snapshot that restores everything acknowledged by then.",
+        snapshots.snapshot_restorable,
+    ),
+    Guarantee(
+        "acknowledged-writes-kept", "Writes kept",
+        "Every write that was acknowledged is found again at the end, on every node.",
+        history.acknowledged_writes_kept,
+    ),
+    Guarantee(
+        "cluster-identity-kept", "One cluster",
+        "Whoever answers belongs to the founding cluster.",
+        history.cluster_identity_kept,
+    ),
+    Guarantee(
+        "revisions-monotonic", "Time goes on",
+        "A call that began after another was answered is never answered at an earlier revision.",
+        history.revisions_monotonic,
+    ),
+    Guarantee(
+        "reads-linearizable", "Reads true",
+        "Each read sees the newest write there was, and nothing that was never written.",
+        history.reads_linearizable,
+    ),
+    Guarantee(
+        "service-restored", "Service back",
+        "At the end every member takes writes again, all of them in one cluster.",
+        snapshots.service_restored,
+    ),
+    Guarantee(
+        "writes-before-snapshot-kept", "Loss bounded",
+        "After a restore everything acknowledged before the snapshot is there, and what is gone is counted.",
+        snapshots.writes_before_snapshot_kept,
+    ),
+    Guarantee(
+        "botched-state-saved", "Evidence kept",
+        "The broken state is saved, restorable, before it is thrown away.",
+        snapshots.botched_state_saved,
+    ),
+)  # fmt: skip
+
+GUARANTEES: Mapping[str, Guarantee] = {guarantee.id: guarantee for guarantee in _ALL}

@@ -1,0 +1,1 @@
+"""Read-only facts about the world, written to the journal as they are seen."""

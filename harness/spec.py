@@ -1,0 +1,148 @@
+"""Frozen values that say what a case is; validated when made, no I/O.
+
+A spec is written whole into the first entry of a case's journal, so a saved run knows what was
+asked of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import msgspec
+
+from harness.errors import UsageError
+
+# Keys of the traffic that witnesses a fault: registers are overwritten, log keys are written once.
+REGISTER_PREFIX = "afterfault/register/"
+LOG_PREFIX = "afterfault/log/"
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdSpec:
+    """A multi-node etcd cluster.
+
+    Args:
+        members: voting members at the start, 1 to 9.
+        strict_reconfig_check: etcd's ``--strict-reconfig-check``.
+        mutual_tls: client and peer traffic over mutual TLS instead of plain HTTP.
+        fsync: False starts etcd with ``--unsafe-no-fsync``; said in the journal.
+        release: an etcd version as ``3.5.1``; empty means the preferred one found.
+        heartbeat_ms: etcd's ``--heartbeat-interval``.
+        election_ms: etcd's ``--election-timeout``; at least five heartbeats (etcd's own rule).
+    """
+
+    members: int = 3
+    strict_reconfig_check: bool = True
+    mutual_tls: bool = False
+    fsync: bool = False
+    release: str = ""
+    heartbeat_ms: int = 50
+    election_ms: int = 500
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.members <= 9:
+            raise UsageError(f"an etcd cluster has 1 to 9 members here, not {self.members}")
+        if self.election_ms < 5 * self.heartbeat_ms:
+            raise UsageError(f"election_ms {self.election_ms} is under five heartbeats of {self.heartbeat_ms} ms")
+
+    @property
+    def label(self) -> str:
+        """Short name of the shape, as ``3-strict`` or ``5-relaxed``."""
+        parts = [str(self.members), "strict" if self.strict_reconfig_check else "relaxed"]
+        return "-".join(parts + ["tls"] * self.mutual_tls)
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficSpec:
+    """Concurrent clients that witness a fault.
+
+    Args:
+        writers, readers: how many clients of each sort.
+        registers: keys that are overwritten and read; each write also leaves a key of its own.
+        pause_seconds: rest of a client between two calls.
+        timeout_seconds: after which a call's outcome is unknown.
+    """
+
+    writers: int = 2
+    readers: int = 1
+    registers: int = 4
+    pause_seconds: float = 0.05
+    timeout_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.writers < 1 or self.readers < 0 or self.registers < 1:
+            raise UsageError("traffic needs at least one writer and one register")
+        if self.pause_seconds <= 0 or self.timeout_seconds <= 0:
+            raise UsageError("pause_seconds and timeout_seconds are above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The tool under test.
+
+    Args:
+        tool: ``reference`` or the name a user gave their own.
+        variant: strategy or defect of a reference tool, else a short label.
+        version: what the tool says of itself; free text.
+    """
+
+    tool: str
+    variant: str
+    version: str = ""
+
+    @property
+    def label(self) -> str:
+        """``tool:variant``, the row name in reports."""
+        return f"{self.tool}:{self.variant}"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSpec:
+    """One run of one story against one target on one cluster.
+
+    Args:
+        scenario: the story's name, as ``rolling_replacement``.
+        incident: file name of the seed the story replays.
+        target: the tool under test.
+        cluster: the cluster's shape.
+        guarantees: IDs of all guarantees the story is judged by.
+        seed: feeds every random choice of the case.
+        write_gap_seconds: longest time without an acknowledged write that is still accepted.
+    """
+
+    scenario: str
+    incident: str
+    target: Target
+    cluster: EtcdSpec
+    guarantees: tuple[str, ...]
+    seed: int = 0
+    write_gap_seconds: float = 5.0
+    traffic: TrafficSpec = field(default_factory=TrafficSpec)
+
+    def __post_init__(self) -> None:
+        if not self.guarantees:
+            raise UsageError(f"{self.scenario}: a case without a guarantee can't be judged")
+        if self.write_gap_seconds <= 0:
+            raise UsageError("write_gap_seconds is above 0")
+
+    @property
+    def case_id(self) -> str:
+        """Stable ID: ``scenario/target/cluster``."""
+        return f"{self.scenario}/{self.target.variant}/{self.cluster.label}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: object) -> CaseSpec:
+        """The spec back from plain JSON values.
+
+        Raises:
+            UsageError: the data does not have a spec's shape.
+        """
+        try:
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"not a case spec: {error}") from error

@@ -1,0 +1,1 @@
+"""Sit between the tool and the world: they pass through, and record."""
