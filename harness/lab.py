@@ -1,16 +1,17 @@
 """The five verbs of a scenario: start, inject, run, observe, judge.
 
-    with lab.start(spec):                 # Given a healthy cluster under traffic
-        lab.inject(NodeGone("n1"))
-        lab.run(tool, ReplaceNode("n1"))  # When
-        lab.observe(NO_GHOST)             # and the world had time to settle
-    lab.judge("no-ghost-member")          # Then
+with lab.start(spec):                 # Given a healthy cluster under traffic
+    lab.inject(NodeGone("n1"))
+    lab.run(tool, ReplaceNode("n1"))  # When
+    lab.observe(NO_GHOST)             # and the world had time to settle
+lab.judge("no-ghost-member")          # Then
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from harness.probes.membership import MembershipWatch
 from harness.probes.store import observe_keyspace, observe_serving, observe_snapshot
 from harness.spec import CaseSpec
 from harness.taps.node_tap import NodeTap
-from harness.tools import DeployTool, Task, ToolRun
+from harness.tools import RECOVER_QUORUM, REPLACE_NODE, DeployTool, Task, ToolRun
 from harness.traffic import Traffic
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
@@ -49,7 +50,7 @@ class Request(Protocol):
         """Turn it into a task for this cluster."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LabSettings:
     """What all cases of a run share.
 
@@ -60,6 +61,7 @@ class LabSettings:
         ownership: whose processes and data these are.
         keep: ``no``, ``on-failure`` or ``always``: leave the cluster up for a person to look at.
         progress: told what happens, a line each.
+        anything_kept: set once a cluster was left up.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class LabSettings:
     ownership: Ownership
     keep: str = "no"
     progress: Callable[[str], None] = lambda _: None
+    anything_kept: bool = False
 
 
 class Lab:
@@ -80,7 +83,7 @@ class Lab:
 
     def __init__(self, settings: LabSettings, clock: Clock = SYSTEM_CLOCK) -> None:
         self._settings, self._clock = settings, clock
-        self._runs = 0
+        self._tasks: list[Task] = []
         self._entries: Sequence[Entry] = ()
         self._leftovers: list[str] = []
         self.findings: dict[str, Finding] = {}
@@ -124,9 +127,7 @@ class Lab:
             fault.inject(self._cluster)
             self._watch.look()
             evidence = fault.evidence(self._cluster)
-            self._journal.append(
-                "fault.evidence", fault=name, node=fault.node, bit=evidence.bit, facts=evidence.facts
-            )
+            self._journal.append("fault.evidence", fault=name, node=fault.node, bit=evidence.bit, facts=evidence.facts)
 
     def heal(self, *faults: Fault) -> None:
         """Undo what can be undone of each fault."""
@@ -137,15 +138,17 @@ class Lab:
 
     def run(self, tool: DeployTool, request: Request) -> ToolRun:
         """Ask the tool to do something, and look at the world the moment it says how it went."""
-        self._runs += 1
-        snapshots = self._snapshots(self._runs)
+        number = len(self._tasks) + 1
+        snapshots = self._tap.snapshots = self._snapshots(number)
         snapshots.mkdir(parents=True)
-        self._tap.snapshots = snapshots
         task = request.prepare(self._cluster, self._tap, snapshots)
+        self._tasks.append(task)
         self._step(f"{tool.target.label}: {request.sentence}")
-        run = tool.run(task, self._settings.ownership, self._journal, self._folder / f"tool-{self._runs}.log", self._clock)
-        if task.new:
+        run = tool.run(task, self._settings.ownership, self._journal, self._folder / f"tool-{number}.log", self._clock)
+        if task.name == REPLACE_NODE:
             self._look_at_exit(task)
+        if task.name == RECOVER_QUORUM:
+            self._adopt_restored_cluster()
         self._watch.look()
         return run
 
@@ -164,7 +167,8 @@ class Lab:
         Raises:
             WaitTimeout: they were not, within 20 s.
         """
-        self._traffic.await_acknowledged(writes)
+        if self._traffic:
+            self._traffic.await_acknowledged(writes)
 
     def observe(self, *expectations: Expectation) -> None:
         """Give the world time to meet the expectations; what it then looks like is for the judge."""
@@ -220,7 +224,7 @@ class Lab:
             spec.cluster, release, work, self._journal, self._settings.ownership, clock=self._clock
         )
         self._tap = NodeTap(self._cluster, self._journal, work / "snapshots")
-        self._traffic = Traffic(spec.traffic, self._cluster, self._journal, self._clock)
+        self._traffic = Traffic(spec.traffic, self._cluster, self._journal, self._clock) if spec.traffic else None
         self._watch = MembershipWatch(self._cluster, self._journal)
 
     def _build(self) -> None:
@@ -228,26 +232,35 @@ class Lab:
         self._cluster.start()
         self._watch.start()
         self._watch.look()
-        self._traffic.start()
-        self._traffic.await_acknowledged(_WARM_UP_WRITES)
+        if self._traffic:
+            self._traffic.start()
+            self._traffic.await_acknowledged(_WARM_UP_WRITES)
 
     def _end(self) -> None:
         """The last look; traffic ends first, so that all it was promised has to be there."""
         self._step("the last look")
-        self._traffic.stop()
         self._watch.look()
-        observe_serving(self._cluster, self._journal)
-        observe_keyspace(self._cluster, self._journal)
-        for number in range(1, self._runs + 1):
-            self._look_at_snapshots(number)
+        if self._traffic:
+            self._traffic.stop()
+            observe_serving(self._cluster, self._journal)
+            observe_keyspace(self._cluster, self._journal)
+        for number, task in enumerate(self._tasks, start=1):
+            self._look_at_snapshots(number, task)
         self._watch.stop()
         self._journal.append("case.ended")
 
-    def _look_at_snapshots(self, number: int) -> None:
-        files = sorted(self._snapshots(number).glob("*.db"))
-        for file in files or [self._snapshots(number) / "none.db"]:
-            role = "disaster" if file.stem == "disaster" else f"before-change-{number}"
-            observe_snapshot(self._cluster, self._journal, file, role)
+    def _look_at_snapshots(self, number: int, task: Task) -> None:
+        role = "disaster" if task.name == RECOVER_QUORUM else f"before-change-{number}"
+        file = next(iter(sorted(self._snapshots(number).glob("*.db"))), self._snapshots(number) / "none.db")
+        observe_snapshot(self._cluster, self._journal, file, role)
+
+    def _adopt_restored_cluster(self) -> None:
+        """A restore makes a new cluster with an ID of its own; from now on that one is meant."""
+        statuses = [self._cluster.status(node) for node in self._cluster.running()]
+        told = Counter(status.header.cluster_id for status in statuses if status is not None)
+        for cluster_id, _ in told.most_common(1):
+            self._cluster.cluster_id = cluster_id
+            self._journal.append("cluster.restored", cluster_id=cluster_id)
 
     def _look_at_exit(self, task: Task) -> None:
         """Is what the tool says so, the moment it says it?"""
@@ -257,7 +270,11 @@ class Lab:
         patience = 2 * self.spec.cluster.election_ms / 1000
         healthy = node.running and self._healthy_within(node, patience)
         self._journal.append(
-            "probe.at_exit", new=task.new, listed=row is not None, voter=row is not None and not row.learner, healthy=healthy
+            "probe.at_exit",
+            new=task.new,
+            listed=row is not None,
+            voter=row is not None and not row.learner,
+            healthy=healthy,
         )
 
     def _healthy_within(self, node: EtcdNode, seconds: float) -> bool:
@@ -268,12 +285,15 @@ class Lab:
     def _close(self) -> None:
         """Remove what the case built, whatever happened; what can't be removed is told at the end."""
         self._tap.close()
-        with contextlib.suppress(JournalWriteError, HarnessError):
-            self._traffic.stop()
-        with contextlib.suppress(JournalWriteError, HarnessError):
+        # What these two raise was either told by _end already, or comes second to what ended the case.
+        with contextlib.suppress(HarnessError):
+            if self._traffic:
+                self._traffic.stop()
+        with contextlib.suppress(HarnessError):
             self._watch.stop()
         self._collect_logs()
         if self._kept():
+            self._settings.anything_kept = True
             self._settings.progress(f"{self.spec.case_id}: cluster kept; remove it with `afterfault gc`")
         else:
             self._leftovers = self._cluster.remove()

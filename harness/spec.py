@@ -7,6 +7,7 @@ asked of it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -109,6 +110,7 @@ class CaseSpec:
         guarantees: IDs of all guarantees the story is judged by.
         seed: feeds every random choice of the case.
         write_gap_seconds: longest time without an acknowledged write that is still accepted.
+        traffic: the clients that witness it; None for a story that needs no witness.
     """
 
     scenario: str
@@ -118,7 +120,7 @@ class CaseSpec:
     guarantees: tuple[str, ...]
     seed: int = 0
     write_gap_seconds: float = 5.0
-    traffic: TrafficSpec = field(default_factory=TrafficSpec)
+    traffic: TrafficSpec | None = field(default_factory=TrafficSpec)
 
     def __post_init__(self) -> None:
         if not self.guarantees:
@@ -146,3 +148,37 @@ class CaseSpec:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
             raise UsageError(f"not a case spec: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMatrix:
+    """The cases of one story: each variant of a tool on each shape of cluster.
+
+    Args:
+        scenario, incident, guarantees: as in a `CaseSpec`.
+        task: what tools are asked to do; a user's own command joins in where it is ``replace-node``.
+        variants: variants of the reference tool.
+        shapes: cluster shapes.
+        quick: labels ``variant-shape`` (``*`` matches) of the default selection; the rest is slow.
+    """
+
+    scenario: str
+    incident: str
+    guarantees: tuple[str, ...]
+    task: str
+    variants: tuple[str, ...]
+    shapes: tuple[EtcdSpec, ...]
+    quick: tuple[str, ...] = ("*",)
+
+    def cases(self, targets: tuple[Target, ...], seed: int) -> list[CaseSpec]:
+        """All cases for these targets, in a stable order."""
+        return [
+            CaseSpec(self.scenario, self.incident, target, shape, self.guarantees, seed)
+            for target in targets
+            for shape in self.shapes
+        ]
+
+    def is_quick(self, case: CaseSpec) -> bool:
+        """Whether the case belongs to the default selection."""
+        label = f"{case.target.variant}-{case.cluster.label}"
+        return any(fnmatchcase(label, pattern) for pattern in self.quick)

@@ -192,9 +192,7 @@ class EtcdNode:
     def _watch(self, process: subprocess.Popen[bytes], gone: threading.Event) -> None:
         """The one place that sees a process end, whoever ended it."""
         code = process.wait()
-        self.setup.journal.append(
-            "node.stopped", node=self.name, pid=process.pid, how=self._how, exit_code=code
-        )
+        self.setup.journal.append("node.stopped", node=self.name, pid=process.pid, how=self._how, exit_code=code)
         gone.set()
 
     def _command(self, initial_cluster: str, initial_cluster_state: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Pure rules over a journal; knows no cluster, no Docker and no tool.
 
-    journal entries -> Case -> one rule a guarantee -> Finding
+journal entries -> Case -> one rule a guarantee -> Finding
 """
 
 from __future__ import annotations

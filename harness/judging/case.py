@@ -60,9 +60,10 @@ class ToolCall:
         """How it ended, in words."""
         if self.outcome == "exited":
             return {0: "exit 0 (done)", 3: "exit 3 (refused)"}.get(self.exit_code or 0, f"exit {self.exit_code}")
-        return {"signalled": f"died of a signal (exit {self.exit_code})", "timed_out": "never ended and was killed"}.get(
-            self.outcome, "could not be started"
-        )
+        return {
+            "signalled": f"died of a signal (exit {self.exit_code})",
+            "timed_out": "never ended and was killed",
+        }.get(self.outcome, "could not be started")
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,9 @@ def success_is_true(case: Case) -> Finding:
         seen = case.last("probe.at_exit", new=call.new)
         if call.outcome in ("timed_out", "not_started"):
             reason = f"replacing {call.old}: the procedure {call.said}"
-            return Finding("success-is-true", Verdict.NOT_RECOVERED, reason, call.outcome.replace("_", "-"), (call.seq,))
+            return Finding(
+                "success-is-true", Verdict.NOT_RECOVERED, reason, call.outcome.replace("_", "-"), (call.seq,)
+            )
         if not call.claims_success:
             continue
         if seen is None:

@@ -33,7 +33,9 @@ def service_restored(case: Case) -> Finding:
     clusters = {nodes[name]["cluster_id"] for name in good}
     wanted = case.spec.cluster.members
     if len(good) < wanted or len(clusters) > 1:
-        reason = f"{len(good)} nodes take writes, not {wanted}" if len(good) < wanted else "nodes serve different clusters"
+        reason = (
+            f"{len(good)} nodes take writes, not {wanted}" if len(good) < wanted else "nodes serve different clusters"
+        )
         signature = "not-serving" if len(good) < wanted else "split-clusters"
         return Finding("service-restored", Verdict.NOT_RECOVERED, reason, signature, (serving.seq,))
     seconds = serving.at - case.trouble_begins
@@ -50,7 +52,9 @@ def writes_before_snapshot_kept(case: Case) -> Finding:
     """What was acknowledged before the snapshot is there; what came after is counted as the loss window."""
     saved, seen = case.last("snapshot.saved"), _keyspace(case)
     if saved is None or seen is None:
-        return _unseen("writes-before-snapshot-kept", "there was no snapshot, or nobody could read the store afterwards")
+        return _unseen(
+            "writes-before-snapshot-kept", "there was no snapshot, or nobody could read the store afterwards"
+        )
     tool = case.tool_calls[0].started if case.tool_calls else case.timeline.end
     acknowledged = [call for call in case.acknowledged_writes if call.completed < tool]
     lost = [call for call in acknowledged if call.value not in seen.data["keys"]]
@@ -108,7 +112,11 @@ def _what_is_wrong(case: Case, call: ToolCall) -> Finding | None:
     for bad, signature, reason in (
         (not seen.data["exists"], "no-snapshot", "no snapshot was saved"),
         (not touch.data["snapshots"], "snapshot-too-late", "the snapshot was saved after the first change"),
-        (not seen.data["restorable"], "snapshot-broken", f"the snapshot does not restore: {seen.data.get('error', '')}"),
+        (
+            not seen.data["restorable"],
+            "snapshot-broken",
+            f"the snapshot does not restore: {seen.data.get('error', '')}",
+        ),
         (missing, "snapshot-lacks-writes", f"{len(missing)} writes acknowledged before it are not in the snapshot"),
     ):
         if bad:

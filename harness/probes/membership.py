@@ -35,13 +35,14 @@ class MembershipWatch:
         self._stopped = threading.Event()
         self._asking = threading.Lock()
         self._last: dict[str, dict[str, Any]] = {}
-        self._ready: dict[str, int] = {node.name: node.pid for node in cluster.running()}
+        self._ready: dict[str, int] = {}
         self._connections: dict[str, EtcdClient] = {}
         self._problem: HarnessError | None = None
         self._thread = threading.Thread(target=self._watch, name="membership-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin watching."""
+        """Begin watching; nodes that are up by now are known to be ready."""
+        self._ready = {node.name: node.pid for node in self._cluster.running()}
         self._thread.start()
 
     def look(self) -> None:

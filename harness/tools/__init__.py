@@ -75,7 +75,9 @@ class DeployTool:
     command: tuple[str, ...]
     timeout_seconds: float = 60.0
 
-    def run(self, task: Task, ownership: Ownership, journal: Journal, output: Path, clock: Clock = SYSTEM_CLOCK) -> ToolRun:
+    def run(
+        self, task: Task, ownership: Ownership, journal: Journal, output: Path, clock: Clock = SYSTEM_CLOCK
+    ) -> ToolRun:
         """Call the tool once and wait for its end; never raises for what the tool does.
 
         Args:

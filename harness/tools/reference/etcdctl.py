@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import WaitTimeout
 from harness.waiting import until
 
-PATIENCE_SECONDS = 25.0
+PATIENCE_SECONDS = 10.0
 # Passing states: with --strict-reconfig-check every member must have been connected for five
 # seconds (etcd server, HealthInterval), a learner must have caught up before it is promoted, and
 # right after a member went its leader may be gone too.
@@ -105,7 +105,11 @@ def _patiently(endpoints: str, *words: str) -> str:
 
     try:
         done, problem = until(
-            attempt, settled, what=f"etcdctl {' '.join(words[:2])}", deadline_seconds=PATIENCE_SECONDS, every_seconds=0.25
+            attempt,
+            settled,
+            what=f"etcdctl {' '.join(words[:2])}",
+            deadline_seconds=PATIENCE_SECONDS,
+            every_seconds=0.25,
         )
     except WaitTimeout as error:
         raise StepFailed(str(error)) from error

@@ -157,14 +157,14 @@ DEFECTS: dict[str, tuple[Step, ...]] = {
     ),
 }  # fmt: skip
 
-# Adding first needs all old members alive; where the old node is dead already, both remove first.
+# Adding first needs all old members alive; where the old node does not serve, both remove first.
 _WITH_A_DEAD_OLD_NODE = {"surge": "documented", "learner": "documented"}
 
 
 def steps_of(variant: str) -> tuple[Step, ...]:
     """The variant's steps for the world as it is."""
-    old_runs = next(node["running"] for node in ask("list") if node["name"] == os.environ["AFTERFAULT_OLD_NAME"])
-    name = variant if old_runs else _WITH_A_DEAD_OLD_NODE.get(variant, variant)
+    old_serves = etcdctl.healthy(os.environ["AFTERFAULT_OLD_CLIENT_URL"])
+    name = variant if old_serves else _WITH_A_DEAD_OLD_NODE.get(variant, variant)
     return (STRATEGIES | DEFECTS)[name]
 
 

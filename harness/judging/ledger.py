@@ -1,0 +1,122 @@
+"""The ledger of known defects: which red is expected, and which green is not.
+
+A listed defect has to show, with its signature, wherever it is listed; one that does not is as red
+as a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from harness.errors import UsageError
+from harness.judging.guarantees import GUARANTEES
+from harness.judging.verdict import Finding, Verdict
+from harness.spec import CaseSpec
+
+
+class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One line of the ledger.
+
+    Args:
+        id: short and unique.
+        tool, variant, versions: whose defect it is; ``*`` and ``?`` match.
+        scenario: the story it shows in.
+        clusters: shapes it shows on, as ``3-relaxed``; ``*`` and ``?`` match.
+        guarantee, signature: the guarantee that has to break, and how.
+        also: guarantees that may break with it, as its consequence.
+        why: what is wrong, in one sentence.
+        link: where it is written up; a seed's file name or an address.
+        expires: ``never`` or a date as ``2027-03-31``; afterwards it explains nothing.
+    """
+
+    id: str
+    tool: str
+    variant: str = "*"
+    versions: str = "*"
+    scenario: str
+    clusters: tuple[str, ...] = ("*",)
+    guarantee: str
+    signature: str
+    also: tuple[str, ...] = ()
+    why: str
+    link: str
+    expires: str = "never"
+
+    def __post_init__(self) -> None:
+        unknown = {self.guarantee, *self.also} - set(GUARANTEES)
+        if unknown:
+            raise ValueError(f"{self.id}: no guarantee {', '.join(sorted(unknown))}")
+        if self.expires != "never":
+            date.fromisoformat(self.expires)
+
+    def concerns(self, spec: CaseSpec, today: date) -> bool:
+        """Whether it is about this case and still counts."""
+        target = spec.target
+        pairs = ((target.tool, self.tool), (target.variant, self.variant), (target.version, self.versions))
+        return (
+            all(fnmatchcase(value, pattern) for value, pattern in pairs)
+            and fnmatchcase(spec.scenario, self.scenario)
+            and any(fnmatchcase(spec.cluster.label, pattern) for pattern in self.clusters)
+            and (self.expires == "never" or today <= date.fromisoformat(self.expires))
+        )
+
+    def explains(self, finding: Finding) -> bool:
+        """Whether this red is the one it announces, or a consequence of it."""
+        named = finding.guarantee == self.guarantee and finding.signature == self.signature
+        return named or (finding.guarantee in self.also and finding.guarantee != self.guarantee)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All known defects.
+
+    Args:
+        defects: the lines.
+        today: the day expiry is held against.
+    """
+
+    defects: tuple[KnownDefect, ...] = ()
+    today: date = date.min
+
+    @classmethod
+    def load(cls, path: Path, today: date) -> Ledger:
+        """Read a ledger.
+
+        Raises:
+            UsageError: the file can't be read, or a line is not as it should be (it is named).
+        """
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            defects = msgspec.convert(raw or [], tuple[KnownDefect, ...])
+        except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+            raise UsageError(f"ledger {path.name}: {error}") from error
+        twice = [defect.id for index, defect in enumerate(defects) if defect.id in {d.id for d in defects[:index]}]
+        if twice:
+            raise UsageError(f"ledger {path.name}: {', '.join(twice)} is there twice")
+        return cls(defects, today)
+
+    def explain(self, spec: CaseSpec, finding: Finding) -> KnownDefect | None:
+        """The known defect behind a red finding; None when it is news."""
+        if finding.verdict is not Verdict.NOT_RECOVERED:
+            return None
+        return next((defect for defect in self._about(spec) if defect.explains(finding)), None)
+
+    def missing(self, spec: CaseSpec, findings: Sequence[Finding]) -> list[KnownDefect]:
+        """Known defects that should have shown in these findings and did not."""
+        shown = {(f.guarantee, f.signature) for f in findings if f.verdict is Verdict.NOT_RECOVERED}
+        judged = {finding.guarantee for finding in findings}
+        return [
+            defect
+            for defect in self._about(spec)
+            if defect.guarantee in judged and (defect.guarantee, defect.signature) not in shown
+        ]
+
+    def _about(self, spec: CaseSpec) -> list[KnownDefect]:
+        return [defect for defect in self.defects if defect.concerns(spec, self.today)]

@@ -1,0 +1,261 @@
+"""Wiring of pytest: options, fixtures, selection, and how verdicts become outcomes. No rules live here."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+from harness.clusters.etcd_release import EtcdRelease, find_releases
+from harness.clusters.ownership import Ownership
+from harness.errors import HarnessError, MachineError, UsageError
+from harness.judging.ledger import Ledger
+from harness.judging.verdict import GuaranteeBroken
+from harness.lab import Lab, LabSettings
+from harness.run_folder import RunFolder
+from harness.spec import CaseMatrix, CaseSpec, Target
+from harness.tools import REPLACE_NODE, DeployTool, reference_tool, replace_command
+
+RUN = pytest.StashKey[RunFolder]()
+LEDGER = pytest.StashKey[Ledger]()
+RELEASES = pytest.StashKey[list[EtcdRelease]]()
+SEED = pytest.StashKey[int]()
+_NEEDS = ("etcd",)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options users and CI hold on to; docs/architecture.md explains each."""
+    group = parser.getgroup("afterfault", "deploy tooling under documented bad days")
+    group.addoption("--run-dir", default="", metavar="DIR", help="leave the run here (default: runs/<time>)")
+    group.addoption("--seed", type=int, default=None, help="feeds every random choice (default: drawn and printed)")
+    group.addoption(
+        "--keep", nargs="?", const="always", default="no", choices=("no", "always", "on-failure"),
+        help="leave clusters up to look at; `afterfault gc` removes them",
+    )  # fmt: skip
+    group.addoption(
+        "--require", default="", metavar="NEED,..", help=f"a missing need is an error, not a skip: {', '.join(_NEEDS)}"
+    )
+    group.addoption("--shard-index", type=int, default=0, metavar="I", help="run the I-th part of the cases, from 0")
+    group.addoption("--shard-count", type=int, default=1, metavar="N", help="of N parts")
+    group.addoption(
+        "--etcd-dir", action="append", default=[], metavar="DIR",
+        help="folder with etcd, etcdctl and etcdutl; may be given more than once",
+    )  # fmt: skip
+    group.addoption("--replace-command", default="", metavar="CMD", help="put your own node replacement under test")
+    group.addoption(
+        "--replace-timeout", type=float, default=60.0, metavar="SECONDS", help="kill it after that long (default: 60)"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the words of the call before anything is started; choose the run's folder and seed."""
+    config.stash[SEED] = 0
+    if not _plays_scenarios(config):
+        return
+    try:
+        _check_words(config)
+        config.stash[RELEASES] = find_releases([Path(folder) for folder in config.getoption("--etcd-dir")])
+        worker = getattr(config, "workerinput", None)
+        if worker is not None:
+            config.stash[RUN] = RunFolder(Path(worker["afterfault_run"]))
+            config.stash[SEED] = worker["afterfault_seed"]
+        else:
+            _open_run(config)
+        config.stash[LEDGER] = Ledger.load(config.stash[RUN].ledger, datetime.now(UTC).date())
+    except HarnessError as error:
+        pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is run with what."""
+    if RUN not in config.stash:
+        return []
+    release = config.stash[RELEASES][0]
+    note = f" ({release.note})" if release.note else ""
+    return [
+        f"afterfault: run {config.stash[RUN].run_id}, seed {config.stash[SEED]}",
+        f"etcd: {release.version} from {release.source}{note}",
+    ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker which run it belongs to."""
+    if RUN in node.config.stash:
+        node.workerinput["afterfault_run"] = str(node.config.stash[RUN].path)
+        node.workerinput["afterfault_seed"] = node.config.stash[SEED]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One set of tests for each case of the module's ``CASES``."""
+    if "case" not in metafunc.fixturenames:
+        return
+    matrices: tuple[CaseMatrix, ...] = metafunc.module.CASES
+    metafunc.parametrize(
+        "case",
+        [
+            pytest.param(case, id=_label(case, matrices), marks=[pytest.mark.slow] * (not matrix.is_quick(case)))
+            for matrix in matrices
+            for case in matrix.cases(_targets(metafunc.config, matrix), metafunc.config.stash[SEED])
+        ],
+        scope="module",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep this shard's cases only."""
+    index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
+    if count == 1:
+        return
+    groups = sorted({group_of(item.nodeid) for item in items})
+    mine = {group for number, group in enumerate(groups) if number % count == index}
+    config.hook.pytest_deselected(items=[item for item in items if group_of(item.nodeid) not in mine])
+    items[:] = [item for item in items if group_of(item.nodeid) in mine]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Keep the tests of a case on one worker: they share a cluster.
+
+    xdist's own ``--dist loadgroup`` marks tests by changing their IDs, which pytest 9.2 ignores.
+    """
+    return _ByCase(config, log)
+
+
+class _ByCase(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out whole cases."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    """What tests of one case have in common: the module and the case's label."""
+    module, _, rest = nodeid.partition("::")
+    return module + rest[rest.find("[") :] if "[" in rest else nodeid
+
+
+@pytest.fixture(scope="session")
+def lab_settings(pytestconfig: pytest.Config) -> Iterator[LabSettings]:
+    """What all cases of this process share; owns and at the end removes whatever they left."""
+    folder = pytestconfig.stash[RUN]
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    keep = str(pytestconfig.getoption("--keep"))
+    ownership = Ownership(f"{folder.run_id}.{worker}", folder.work / worker)
+    settings = LabSettings(
+        folder.run_id, folder.cases, pytestconfig.stash[RELEASES], ownership, keep, lambda line: _tell(folder, line)
+    )
+    yield settings
+    ownership.release(keep=settings.anything_kept)
+
+
+@pytest.fixture(scope="module")
+def lab(lab_settings: LabSettings, case: CaseSpec) -> Iterator[Lab]:  # noqa: ARG001 - one lab a case
+    """A fresh lab for one case."""
+    yield Lab(lab_settings)
+
+
+@pytest.fixture(scope="module")
+def tool(pytestconfig: pytest.Config, case: CaseSpec) -> DeployTool:
+    """The tool under test in this case."""
+    timeout = float(pytestconfig.getoption("--replace-timeout"))
+    if case.target.tool == "reference":
+        return reference_tool(case.target.variant)
+    return replace_command(str(pytestconfig.getoption("--replace-command")), timeout)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Hold a verdict against the ledger; outermost, so that Allure has seen the bare outcome."""
+    report = yield
+    lab = _lab_of(item)
+    if call.when != "call" or lab is None or not lab.findings:
+        return report
+    finding = list(lab.findings.values())[-1]
+    ledger = item.config.stash[LEDGER]
+    known = ledger.explain(lab.spec, finding)
+    if call.excinfo is not None and call.excinfo.errisinstance(GuaranteeBroken) and known is not None:
+        report.outcome = "skipped"
+        report.wasxfail = f"{known.id}: {finding.reason}"
+    missing = ledger.missing(lab.spec, [finding])
+    if missing:
+        report.outcome = "failed"
+        report.longrepr = (
+            f"known defect {missing[0].id} did not show: {finding.guarantee} should be broken by "
+            f"{missing[0].signature}, and is: {finding.verdict} {finding.signature}\n{finding.reason}\n"
+            f"mend: change or remove {missing[0].id} in scenarios/known_defects.yaml"
+        )
+    return report
+
+
+def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """A red that the ledger knows is neither a pass nor a plain expected failure."""
+    if getattr(report, "wasxfail", "") and report.when == "call":
+        return "known red", "r", ("KNOWN RED", {"yellow": True})
+    return None
+
+
+def _plays_scenarios(config: pytest.Config) -> bool:
+    """Whether the paths asked for hold scenarios; the harness's own tests need no run folder."""
+    scenarios = config.rootpath / "scenarios"
+    asked = [(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args]
+    return any(path == scenarios or scenarios in path.parents or path in scenarios.parents for path in asked)
+
+
+def _check_words(config: pytest.Config) -> None:
+    unknown = set(filter(None, config.getoption("--require").split(","))) - set(_NEEDS)
+    if unknown:
+        raise UsageError(f"--require {', '.join(sorted(unknown))}: known needs are {', '.join(_NEEDS)}")
+    index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
+    if not 0 <= index < count:
+        raise UsageError(f"--shard-index {index} is not one of 0 to {count - 1}")
+    if config.getoption("--replace-command"):
+        replace_command(config.getoption("--replace-command"), config.getoption("--replace-timeout"))
+    if os.name != "posix" or not Path("/proc").exists():
+        raise MachineError("etcd clusters here need Linux: every node has its own address in 127.0.0.0/8")
+
+
+def _open_run(config: pytest.Config) -> None:
+    seed = config.getoption("--seed")
+    config.stash[SEED] = random.SystemRandom().randrange(2**32) if seed is None else seed
+    folder = RunFolder.choose(config.getoption("--run-dir"), config.rootpath / "runs")
+    folder.prepare()
+    source = config.rootpath / "scenarios" / "known_defects.yaml"
+    folder.ledger.write_bytes(source.read_bytes())
+    config.stash[RUN] = folder
+    if not config.getoption("allure_report_dir", None):
+        config.option.allure_report_dir = str(folder.path / "allure-results")
+    if not config.option.xmlpath:
+        config.option.xmlpath = str(folder.path / "junit.xml")
+
+
+def _targets(config: pytest.Config, matrix: CaseMatrix) -> tuple[Target, ...]:
+    """The user's own command where it fits, else the reference tool's variants."""
+    command = config.getoption("--replace-command")
+    if command and matrix.task == REPLACE_NODE:
+        return (replace_command(command, config.getoption("--replace-timeout")).target,)
+    return tuple(reference_tool(variant).target for variant in matrix.variants)
+
+
+def _label(case: CaseSpec, matrices: tuple[CaseMatrix, ...]) -> str:
+    """The case as pytest names it; with the story's name where a module tells more than one."""
+    story = f"{case.scenario}-" if len(matrices) > 1 else ""
+    return f"{story}{case.target.variant}-{case.cluster.label}"
+
+
+def _lab_of(item: pytest.Item) -> Lab | None:
+    """The lab a test judged, whatever its story fixture is called."""
+    values = getattr(item, "funcargs", {}).values()
+    return next((value for value in values if isinstance(value, Lab)), None)
+
+
+def _tell(folder: RunFolder, line: str) -> None:
+    with folder.progress.open("a", encoding="utf-8") as log:
+        log.write(f"{datetime.now(UTC):%H:%M:%S} {line}\n")

@@ -1,0 +1,81 @@
+"""Where a run leaves what it found: ``runs/<run-id>/``."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import MachineError, UsageError
+
+LEAST_FREE_MIB = 512
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder.
+
+    Args:
+        path: the folder; its name is the run's ID.
+    """
+
+    path: Path
+
+    @classmethod
+    def choose(cls, wanted: str, default_parent: Path) -> RunFolder:
+        """The folder a user named, or a fresh one below `default_parent`; nothing is made yet.
+
+        Raises:
+            UsageError: the named folder holds something already, or is no folder.
+        """
+        if not wanted:
+            return cls(default_parent / datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3])
+        path = Path(wanted).resolve()
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(
+                f"--run-dir {wanted} is not an empty folder", mend="name a new one; old runs are never overwritten"
+            )
+        return cls(path)
+
+    def prepare(self) -> None:
+        """Make the folder, and make sure there is room.
+
+        Raises:
+            MachineError: it can't be made, or less than 512 MiB are free.
+        """
+        try:
+            self.cases.mkdir(parents=True, exist_ok=True)
+            free_mib = shutil.disk_usage(self.path).free // 2**20
+        except OSError as error:
+            raise MachineError(f"cannot make the run folder {self.path}: {error.strerror}") from error
+        if free_mib < LEAST_FREE_MIB:
+            raise MachineError(
+                f"{free_mib} MiB are free for the run folder; a run needs {LEAST_FREE_MIB} MiB",
+                mend="free space, or choose another --run-dir",
+            )
+
+    @property
+    def run_id(self) -> str:
+        """The run's ID."""
+        return self.path.name
+
+    @property
+    def cases(self) -> Path:
+        """One folder a case."""
+        return self.path / "cases"
+
+    @property
+    def work(self) -> Path:
+        """Data of clusters while they live."""
+        return self.path / "work"
+
+    @property
+    def progress(self) -> Path:
+        """What happens, a line each, as it happens."""
+        return self.path / "progress.log"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger the run was held against."""
+        return self.path / "known_defects.yaml"
