@@ -28,11 +28,13 @@ from harness.expectations import Expectation, World
 from harness.faults import Fault
 from harness.journal import Entry, Journal
 from harness.judging import Finding, GuaranteeBroken, Inconclusive, Verdict, judge, judge_all, judge_so_far
+from harness.orders import Order
 from harness.probes.membership import MembershipWatch
 from harness.probes.store import observe_keyspace, observe_serving, observe_snapshot
 from harness.spec import CaseSpec
 from harness.taps.node_tap import NodeTap
 from harness.tools import RECOVER_QUORUM, REPLACE_NODE, DeployTool, Task, ToolRun
+from harness.tools.stepwise import walk
 from harness.traffic import Traffic
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
@@ -151,6 +153,11 @@ class Lab:
             self._adopt_restored_cluster()
         self._watch.look()
         return run
+
+    def walk(self, order: Order) -> None:
+        """Take the order's steps on the cluster itself, each tried once, with no tool in between."""
+        self._step(f"order {order.id}: {', '.join(map(str, order.steps))}")
+        walk(self._cluster, order, self._clock)
 
     def save_snapshot(self) -> Path:
         """Save a snapshot as a careful operator does before anything else; returns the file."""

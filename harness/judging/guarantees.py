@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.judging import history, membership, snapshots
+from harness.judging import history, membership, quorum_model, snapshots
 from harness.judging.case import Case
 from harness.judging.verdict import Finding
 
@@ -104,6 +104,11 @@ _ALL = (
         "botched-state-saved", "Evidence kept",
         "The broken state is saved, restorable, before it is thrown away.",
         snapshots.botched_state_saved,
+    ),
+    Guarantee(
+        "model-agrees", "As foretold",
+        "Each step of an order of membership changes ends as a small model of the quorum foretells.",
+        quorum_model.model_agrees,
     ),
 )  # fmt: skip
 

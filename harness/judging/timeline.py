@@ -177,19 +177,22 @@ def _spans(node: str, story: Sequence[Entry], end: float) -> Iterator[Span]:
 
 
 def _memberships(story: Sequence[Entry], addresses: dict[str, str]) -> Iterator[Membership]:
-    """Lists told by members of the founding cluster; one that lags behind a newer list is no news."""
-    cluster_ids = {entry.data["cluster_id"] for entry in story if entry.kind in ("cluster.started", "cluster.restored")}
-    newest, rows = -1, tuple[Row, ...]()
+    """Lists told by members of the founding cluster, or of the one restored from it.
+
+    A list that lags behind a newer one is no news. Raft indices begin anew after a restore, hence
+    the rank of the cluster goes first.
+    """
+    known = [entry.data["cluster_id"] for entry in story if entry.kind in ("cluster.started", "cluster.restored")]
+    newest, rows = (-1, -1), tuple[Row, ...]()
     for entry in story:
-        if entry.kind == "cluster.restored":
-            newest = -1
         told = entry.data.get("members")
-        if entry.kind != "probe.membership" or not told or entry.data["cluster_id"] not in cluster_ids:
+        if entry.kind != "probe.membership" or not told or entry.data["cluster_id"] not in known:
             continue
         seen = tuple(_row(member, addresses) for member in told)
-        if entry.data["raft_index"] < newest or seen == rows:
+        rank = (known.index(entry.data["cluster_id"]), entry.data["raft_index"])
+        if rank < newest or seen == rows:
             continue
-        newest, rows = entry.data["raft_index"], seen
+        newest, rows = rank, seen
         yield Membership(entry.at, entry.seq, rows)
 
 
