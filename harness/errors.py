@@ -44,7 +44,7 @@ class JournalError(UsageError):
 
 
 class MachineError(HarnessError):
-    """This machine can't run it: a binary, a port, memory or disk is missing."""
+    """It can't be run on this machine: a binary, a port, memory or disk is missing."""
 
     exit_code = 4
 

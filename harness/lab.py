@@ -86,7 +86,7 @@ class Lab:
     def __init__(self, settings: LabSettings, clock: Clock = SYSTEM_CLOCK) -> None:
         self._settings, self._clock = settings, clock
         self._tasks: list[Task] = []
-        self._entries: Sequence[Entry] = ()
+        self.entries: Sequence[Entry] = ()
         self._leftovers: list[str] = []
         self.findings: dict[str, Finding] = {}
 
@@ -207,7 +207,7 @@ class Lab:
             GuaranteeBroken: the world did not come back.
             Inconclusive: nothing can be said.
         """
-        finding = self.findings[guarantee] = judge(guarantee, self._entries)
+        finding = self.findings[guarantee] = judge(guarantee, self.entries)
         if finding.verdict is Verdict.NOT_RECOVERED:
             raise GuaranteeBroken(self.spec.case_id, finding)
         if finding.verdict is Verdict.INCONCLUSIVE:
@@ -306,7 +306,7 @@ class Lab:
             self._leftovers = self._cluster.remove()
             self._settings.ownership.end_strays()
         self._journal.seal()
-        self._entries = self._journal.entries()
+        self.entries = self._journal.entries()
 
     def _kept(self) -> bool:
         if self._settings.keep == "no":

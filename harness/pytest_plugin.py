@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from harness.clusters.etcd_release import EtcdRelease, find_releases
 from harness.clusters.ownership import Ownership
 from harness.errors import HarnessError, MachineError, UsageError
 from harness.judging.ledger import Ledger
-from harness.judging.verdict import GuaranteeBroken
+from harness.judging.verdict import GuaranteeBroken, Verdict
 from harness.lab import Lab, LabSettings
 from harness.run_folder import RunFolder
 from harness.spec import CaseMatrix, CaseSpec, Target
@@ -24,8 +24,9 @@ from harness.tools import REPLACE_NODE, DeployTool, reference_tool, replace_comm
 
 RUN = pytest.StashKey[RunFolder]()
 LEDGER = pytest.StashKey[Ledger]()
-RELEASES = pytest.StashKey[list[EtcdRelease]]()
+RELEASES = pytest.StashKey[Sequence[EtcdRelease]]()
 SEED = pytest.StashKey[int]()
+DONE = "done "
 _NEEDS = ("etcd",)
 
 
@@ -71,6 +72,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[LEDGER] = Ledger.load(config.stash[RUN].ledger, datetime.now(UTC).date())
     except HarnessError as error:
         pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember which cases are not run; xdist tells its controller nothing of it."""
+    config = items[0].config if items else None
+    if config is not None and RUN in config.stash and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        with config.stash[RUN].left_out.open("a", encoding="utf-8") as file:
+            file.writelines(f"{group}\n" for group in sorted({group_of(item.nodeid) for item in items}))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -157,9 +166,12 @@ def lab_settings(pytestconfig: pytest.Config) -> Iterator[LabSettings]:
 
 
 @pytest.fixture(scope="module")
-def lab(lab_settings: LabSettings, case: CaseSpec) -> Iterator[Lab]:  # noqa: ARG001 - one lab a case
-    """A fresh lab for one case."""
-    yield Lab(lab_settings)
+def lab(pytestconfig: pytest.Config, lab_settings: LabSettings, case: CaseSpec) -> Iterator[Lab]:
+    """A fresh lab for one case; tells how it ended."""
+    lab = Lab(lab_settings)
+    yield lab
+    if lab.findings:
+        lab_settings.progress(DONE + case.case_id + ": " + _in_short(pytestconfig.stash[LEDGER], lab))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +187,9 @@ def tool(pytestconfig: pytest.Config, case: CaseSpec) -> DeployTool:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Hold a verdict against the ledger; outermost, so that Allure has seen the bare outcome."""
     report = yield
-    lab = _lab_of(item)
+    if call.excinfo is not None and call.excinfo.errisinstance(HarnessError):
+        report.afterfault_exit = getattr(call.excinfo.value, "exit_code", HarnessError.exit_code)
+    lab = lab_of(item)
     if call.when != "call" or lab is None or not lab.findings:
         return report
     finding = list(lab.findings.values())[-1]
@@ -198,7 +212,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """A red that the ledger knows is neither a pass nor a plain expected failure."""
     if getattr(report, "wasxfail", "") and report.when == "call":
-        return "known red", "r", ("KNOWN RED", {"yellow": True})
+        return "known red", "", ("KNOWN RED", {"yellow": True})
+    if report.when == "call" and report.passed and report.nodeid.startswith("scenarios/"):
+        return "passed", "", ("KEPT", {"green": True})  # cases are told one a line, not one dot a guarantee
     return None
 
 
@@ -250,10 +266,19 @@ def _label(case: CaseSpec, matrices: tuple[CaseMatrix, ...]) -> str:
     return f"{story}{case.target.variant}-{case.cluster.label}"
 
 
-def _lab_of(item: pytest.Item) -> Lab | None:
+def lab_of(item: pytest.Item) -> Lab | None:
     """The lab a test judged, whatever its story fixture is called."""
     values = getattr(item, "funcargs", {}).values()
     return next((value for value in values if isinstance(value, Lab)), None)
+
+
+def _in_short(ledger: Ledger, lab: Lab) -> str:
+    red = [finding for finding in lab.findings.values() if finding.verdict is not Verdict.RECOVERED]
+    known = all(ledger.explain(lab.spec, finding) for finding in red)
+    if not red:
+        return f"{len(lab.findings)} guarantees kept"
+    names = ", ".join(finding.guarantee for finding in red)
+    return f"red as known: {names}" if known else f"NOT AS EXPECTED: {names}"
 
 
 def _tell(folder: RunFolder, line: str) -> None:

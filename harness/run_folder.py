@@ -76,6 +76,11 @@ class RunFolder:
         return self.path / "progress.log"
 
     @property
+    def left_out(self) -> Path:
+        """Cases that were deselected, a line each."""
+        return self.path / "left-out.txt"
+
+    @property
     def ledger(self) -> Path:
         """The ledger the run was held against."""
         return self.path / "known_defects.yaml"

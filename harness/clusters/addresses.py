@@ -15,6 +15,7 @@ from harness.errors import MachineError
 CLIENT_PORT, PEER_PORT = 2379, 2380
 _LEASE_HOST, _LEASE_PORT = 254, 2381
 _TRIES = 200
+_CHANCE = random.SystemRandom()
 
 
 class Subnet:
@@ -29,7 +30,7 @@ class Subnet:
     Leaves behind: a listening socket, until `release` or the end of the process.
     """
 
-    def __init__(self, choose: Callable[[int, int], int] = random.SystemRandom().randint) -> None:
+    def __init__(self, choose: Callable[[int, int], int] = _CHANCE.randint) -> None:
         for _ in range(_TRIES):
             self.prefix = f"127.{choose(1, 254)}.{choose(0, 254)}"
             lease = _try_listen(self.address(_LEASE_HOST), _LEASE_PORT)

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from harness.clusters.addresses import Subnet
 from harness.clusters.certificates import ClusterAuthority
-from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, ListedMember, Status
+from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, Header, ListedMember, Status
 from harness.clusters.etcd_node import EtcdNode, NodeSetup
 from harness.clusters.etcd_release import EtcdRelease
 from harness.clusters.ownership import Ownership
@@ -19,6 +20,8 @@ from harness.errors import ClusterError, WaitTimeout
 from harness.journal import Journal
 from harness.spec import EtcdSpec
 from harness.waiting import SYSTEM_CLOCK, Clock, until
+
+T = TypeVar("T")
 
 READY_SECONDS = 20.0
 # Short polls: a member that is not there yet keeps a connection waiting, and a new one is served at once.
@@ -215,12 +218,12 @@ class EtcdCluster:
         for node in founders:
             self.await_healthy(node)
             with self.client(node) as client:
-                header = self._await(node, lambda client=client: _try_write(client), "take a write", READY_SECONDS)
+                header = self._await(node, partial(_try_write, client), "take a write", READY_SECONDS)
             cluster_id = header.cluster_id
             self.journal.append("node.ready", node=node.name, member_id=header.member_id)
         return cluster_id
 
-    def _await(self, node: EtcdNode, probe: Callable[[], Any], what: str, deadline_seconds: float) -> Any:
+    def _await(self, node: EtcdNode, probe: Callable[[], T | None], what: str, deadline_seconds: float) -> T:
         """Poll until the probe is true; give up at once when the process has ended."""
         try:
             seen = until(
@@ -237,7 +240,7 @@ class EtcdCluster:
             raise ClusterError(f"etcd on node {node.name} ended before it could {what}", log_tail=node.log_tail())
         return seen[0]
 
-    def _ask(self, node: EtcdNode, question: Callable[[EtcdClient], Any]) -> Any:
+    def _ask(self, node: EtcdNode, question: Callable[[EtcdClient], T]) -> T | None:
         with self.client(node, _POLL_TIMEOUT_SECONDS) as client:
             try:
                 return question(client)
@@ -261,11 +264,11 @@ class EtcdCluster:
 
 
 def initial_cluster_of(nodes: list[EtcdNode]) -> str:
-    """etcd's ``--initial-cluster`` for these nodes."""
+    """Etcd's ``--initial-cluster`` for these nodes."""
     return ",".join(f"{node.name}={node.peer_url}" for node in nodes)
 
 
-def _try_write(client: EtcdClient) -> Any:
+def _try_write(client: EtcdClient) -> Header | None:
     try:
         return client.put({"afterfault/ready": client.client_url})
     except (CallFailed, CallUnknown):

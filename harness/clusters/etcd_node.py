@@ -79,12 +79,12 @@ class EtcdNode:
 
     @property
     def data_dir(self) -> Path:
-        """etcd's data directory: what survives a stop."""
+        """Etcd's data directory: what survives a stop."""
         return self.folder / "data"
 
     @property
     def log(self) -> Path:
-        """etcd's own log, JSON lines; survives everything but the run's work folder."""
+        """Etcd's own log, JSON lines; survives everything but the run's work folder."""
         return self.folder / "etcd.log"
 
     @property

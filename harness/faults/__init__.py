@@ -24,7 +24,9 @@ class Evidence:
 class Fault(Protocol):
     """A state of the world to be brought about."""
 
-    node: str
+    @property
+    def node(self) -> str:
+        """Name of the node it befalls."""
 
     def preflight(self, cluster: EtcdCluster) -> None:
         """Check, before anything is broken, that it can be injected.

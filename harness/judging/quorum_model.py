@@ -7,8 +7,8 @@ The whole model is two sets, who is listed and who runs, and these rules (measur
 - A change of the list is a write: it takes effect exactly when the cluster serves before it (docs).
 - A stopped machine is gone, and its row on the list stays (the incident; docs, "remove a member").
 - A member that is removed while it runs ends its own process (docs; ``applyConfChange``).
-- A newcomer that is listed starts and stays, even when nobody serves: it only asks a running peer
-  for the list. One that is not listed ends at once (``ValidateClusterAndAssignIDs``).
+- A newcomer that is listed starts and stays, even when nobody serves, and its vote then counts. One
+  that is not listed ends at once (``ValidateClusterAndAssignIDs``).
 
 With ``--strict-reconfig-check`` a change has to pass one more check (``mayAddMember``,
 ``mayRemoveMember``); that counts members connected for five seconds (``HealthInterval``), so whoever
@@ -79,14 +79,15 @@ def majority(listed: frozenset[str]) -> int:
     return len(listed) // 2 + 1
 
 
-def foretell(order: Order, strict: bool) -> tuple[Outcome, ...]:
+def foretell(order: Order, strict: bool, rules: type[State] = State) -> tuple[Outcome, ...]:
     """How each step of the order ends, each tried once, on three founders.
 
     Args:
         order: the steps.
         strict: etcd's ``--strict-reconfig-check``.
+        rules: the model; mutants of it bring their own.
     """
-    state, outcomes = State(strict=strict), []
+    state, outcomes = rules(strict=strict), []
     for step in order.steps:
         worked, state = state.after(step)
         outcomes.append(Outcome(step, worked, state.serves, tuple(sorted(state.listed)), tuple(sorted(state.running))))

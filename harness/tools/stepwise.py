@@ -34,7 +34,9 @@ _CHANGE_SECONDS = 8.0
 _HOPELESS_SECONDS = 0.3
 # etcd draws each election's timeout between one and two of the configured ones; this leaves room for lost rounds.
 _ELECTIONS = 3
-_DEADLINE_SECONDS = 20.0
+# While nobody serves, a newcomer asks each peer alive in turn for a linearizable read before it votes
+# (getDowngradeEnabledFromRemotePeers), each for 5 s and two election timeouts: 11 s with two peers.
+_DEADLINE_SECONDS = 30.0
 # etcd's HealthInterval is 5 s: the strict check asks who was connected for so long.
 _STRICT_REST_SECONDS = 5.7
 
@@ -49,7 +51,7 @@ def walk(cluster: EtcdCluster, order: Order, clock: Clock = SYSTEM_CLOCK) -> Non
 
     Raises:
         ClusterError: it is another cluster, or a member does not answer.
-        WaitTimeout: the cluster did not settle within 20 s after a step.
+        WaitTimeout: the cluster did not settle within 30 s after a step.
     """
     if tuple(cluster.nodes) != FOUNDERS or cluster.spec.mutual_tls:
         raise ClusterError(f"an order is walked on {', '.join(FOUNDERS)} over plain HTTP")

@@ -70,5 +70,5 @@ def test_acknowledged_writes_are_kept(cleaned: Lab) -> None:
 
 
 def test_it_is_the_same_cluster(cleaned: Lab) -> None:
-    """The founding cluster goes on; a rebuilt one would have lost what the snapshot lacks (002_638ead7455fd6626.txt)."""
+    """The founding cluster goes on; a rebuilt one would lose what its snapshot lacks (002_638ead7455fd6626.txt)."""
     cleaned.judge("cluster-identity-kept")

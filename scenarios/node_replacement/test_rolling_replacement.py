@@ -66,7 +66,7 @@ def test_quorum_is_never_lost(replaced: Lab) -> None:
 
 
 def test_writes_go_on(replaced: Lab) -> None:
-    """Clients wait only briefly for the next write: a replacement is no maintenance window (002_638ead7455fd6626.txt)."""
+    """Clients hardly wait for the next write: a replacement is no maintenance window (002_638ead7455fd6626.txt)."""
     replaced.judge("write-gap-bounded")
 
 
@@ -106,7 +106,7 @@ def test_acknowledged_writes_are_kept(replaced: Lab) -> None:
 
 
 def test_there_is_one_cluster(replaced: Lab) -> None:
-    """Every answer comes from the founding cluster: a second one takes writes and loses them (002_638ead7455fd6626.txt)."""
+    """All answers come from the founding cluster: a second one loses what it takes (002_638ead7455fd6626.txt)."""
     replaced.judge("cluster-identity-kept")
 
 

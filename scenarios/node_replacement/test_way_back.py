@@ -47,12 +47,12 @@ def restored(lab: Lab, case: CaseSpec, tool: DeployTool) -> Lab:
 
 
 def test_service_is_restored(restored: Lab) -> None:
-    """Every member takes writes again, in one cluster: a recovery in part is a second disaster (002_638ead7455fd6626.txt)."""
+    """Every member takes writes again, in one cluster: half a recovery is a new disaster (002_638ead7455fd6626.txt)."""
     restored.judge("service-restored")
 
 
 def test_no_ghost_is_left(restored: Lab) -> None:
-    """The restored membership holds the living only; otherwise the next loss ends it again (002_638ead7455fd6626.txt)."""
+    """The restored membership holds the living only; else the next loss ends it again (002_638ead7455fd6626.txt)."""
     restored.judge("no-ghost-member")
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterable
 
 from harness.taps.node_command import NodeRefused
 from harness.tools.reference.etcdctl import StepFailed
 from harness.tools.reference.recover_quorum import RECOVERIES, RECOVERY_DEFECTS, recover_quorum
 from harness.tools.reference.replace_node import DEFECTS, STRATEGIES, Refused, replace_node
 
-TASKS = {
+TASKS: dict[str, tuple[Callable[[str], None], Iterable[str]]] = {
     "replace-node": (replace_node, STRATEGIES | DEFECTS),
     "recover-quorum": (recover_quorum, RECOVERIES | RECOVERY_DEFECTS),
 }

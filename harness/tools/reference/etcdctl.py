@@ -13,6 +13,9 @@ from harness.errors import WaitTimeout
 from harness.waiting import until
 
 PATIENCE_SECONDS = 10.0
+# A newcomer asks each peer for the membership before it starts, and a peer without a leader keeps it
+# waiting for six seconds (seen with etcd 3.5.1).
+HEALTHY_SECONDS = 18.0
 # Passing states: with --strict-reconfig-check every member must have been connected for five
 # seconds (etcd server, HealthInterval), a learner must have caught up before it is promoted, and
 # right after a member went its leader may be gone too.
@@ -61,7 +64,7 @@ def healthy(endpoint: str) -> bool:
 def await_healthy(endpoint: str) -> None:
     """Wait until it is healthy."""
     try:
-        until(lambda: healthy(endpoint), what=f"{endpoint} to be healthy", deadline_seconds=PATIENCE_SECONDS)
+        until(lambda: healthy(endpoint), what=f"{endpoint} to be healthy", deadline_seconds=HEALTHY_SECONDS)
     except WaitTimeout as error:
         raise StepFailed(str(error)) from error
 

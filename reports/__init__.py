@@ -1,0 +1,1 @@
+"""Turns journals and findings into pages, files and an exit code; knows no cluster and no tool."""

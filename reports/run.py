@@ -1,0 +1,169 @@
+"""A finished run, read back from its folder: every journal judged anew, every red held against the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import JournalError, UsageError
+from harness.journal import Entry, read
+from harness.judging import Finding, Verdict, judge_all
+from harness.judging.ledger import KnownDefect, Ledger
+from harness.run_folder import RunFolder
+from harness.spec import CaseSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the journals do not know of a run; kept in ``run.json``.
+
+    Args:
+        run_id, seed, harness_version: which run.
+        started_at: UTC, ISO 8601.
+        seconds: how long it took.
+        etcd: release and source.
+        skipped: what was not run and why, a sentence each.
+        problems: what pytest itself could not do (collection, set-up, clean-up), a sentence each.
+    """
+
+    run_id: str
+    seed: int = 0
+    harness_version: str = ""
+    started_at: str = ""
+    seconds: float = 0.0
+    etcd: str = ""
+    skipped: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One judged case.
+
+    Args:
+        spec: what was asked.
+        entries: its journal.
+        findings: one for each guarantee asked.
+        known: ID of the known defect behind a red, by guarantee.
+        missing: known defects that should have shown and did not.
+        journal: path of the journal, relative to the run folder.
+        digest: the journal's last hash.
+    """
+
+    spec: CaseSpec
+    entries: Sequence[Entry]
+    findings: tuple[Finding, ...]
+    known: dict[str, str]
+    missing: tuple[KnownDefect, ...]
+    journal: str
+    digest: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """The gravest of its findings."""
+        return Verdict.merge(finding.verdict for finding in self.findings)
+
+    @cached_property
+    def news(self) -> tuple[Finding, ...]:
+        """Reds that no known defect explains."""
+        return tuple(f for f in self.findings if f.verdict is Verdict.NOT_RECOVERED and f.guarantee not in self.known)
+
+    @cached_property
+    def inconclusive(self) -> tuple[Finding, ...]:
+        """What could not be judged."""
+        return tuple(finding for finding in self.findings if finding.verdict is Verdict.INCONCLUSIVE)
+
+    @property
+    def standing(self) -> str:
+        """``kept``, ``known`` (red as the ledger says), ``broken`` or ``inconclusive``."""
+        if self.news or self.missing:
+            return "broken"
+        if self.inconclusive:
+            return "inconclusive"
+        return "known" if self.known else "kept"
+
+    @property
+    def seconds(self) -> float:
+        """How long the case took."""
+        return self.entries[-1].at if self.entries else 0.0
+
+    @property
+    def anchor(self) -> str:
+        """Its place on the page."""
+        return "case-" + self.spec.case_id.replace("/", "--")
+
+    def finding(self, guarantee: str) -> Finding | None:
+        """The finding for one guarantee; None when it was not asked for."""
+        return next((finding for finding in self.findings if finding.guarantee == guarantee), None)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """All judged cases of a run.
+
+    Args:
+        facts: which run.
+        cases: in the order of their IDs.
+        unreadable: journals that could not be read, a sentence each.
+    """
+
+    facts: RunFacts
+    cases: tuple[CaseResult, ...]
+    unreadable: tuple[str, ...] = ()
+
+
+def load_run(folder: RunFolder, ledger: Ledger) -> RunResult:
+    """Judge every journal of a run folder; a journal that can't be read is told, not skipped.
+
+    Raises:
+        UsageError: this is no run folder.
+    """
+    if not folder.cases.is_dir():
+        raise UsageError(
+            f"{folder.path} is no run folder: it has no cases/", mend="give the folder of a run, as runs/<run-id>"
+        )
+    cases, unreadable = [], []
+    for path in sorted(folder.cases.glob("*/journal.jsonl")):
+        try:
+            cases.append(_load_case(path, folder.path, ledger))
+        except (JournalError, UsageError) as error:
+            unreadable.append(str(error).replace(str(folder.path) + "/", ""))
+    return RunResult(_load_facts(folder), tuple(cases), tuple(unreadable))
+
+
+def save_facts(folder: RunFolder, facts: RunFacts) -> None:
+    """Write ``run.json``."""
+    (folder.path / "run.json").write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
+
+
+def _load_facts(folder: RunFolder) -> RunFacts:
+    path = folder.path / "run.json"
+    if not path.exists():
+        return RunFacts(folder.run_id)
+    try:
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(raw, RunFacts)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise UsageError(f"{path.name} of {folder.run_id} is broken: {error}") from error
+
+
+def _load_case(path: Path, root: Path, ledger: Ledger) -> CaseResult:
+    sealed = read(path)
+    findings = judge_all(sealed.entries)
+    spec = CaseSpec.from_json(sealed.entries[0].data["spec"])
+    explained = {finding.guarantee: ledger.explain(spec, finding) for finding in findings}
+    return CaseResult(
+        spec,
+        sealed.entries,
+        findings,
+        {guarantee: defect.id for guarantee, defect in explained.items() if defect is not None},
+        tuple(ledger.missing(spec, findings)),
+        path.relative_to(root).as_posix(),
+        sealed.digest,
+    )
