@@ -126,7 +126,7 @@ class _Picture:
                 if counts[place]:
                     tall = max(2.0, counts[place] / most * _LANE * 1.5)
                     x = _GUTTER + place * width
-                    yield _rect(f"write {kind}", x, _LANE * 1.5 - tall, width - 1, tall)
+                    yield _rect(f"write {kind}", (x, _LANE * 1.5 - tall, width - 1, tall))
         yield from self._gap()
 
     def _gap(self) -> Iterator[str]:
@@ -180,7 +180,7 @@ class _Picture:
 
     def _bar(self, start: float, end: float, kind: str, title: str, text: str = "") -> str:
         x, wide = self._x(start), max(1.0, self._x(end) - self._x(start))
-        bar = _rect(kind, x, 0, wide, _LANE, f"<title>{escape(title)}</title>")
+        bar = _rect(kind, (x, 0, wide, _LANE), f"<title>{escape(title)}</title>")
         if not text:
             return bar
         # a label too long for its bar goes on to its right, as long as the picture has room there
@@ -214,6 +214,7 @@ def _lane(lane: _Lane) -> str:
     )
 
 
-def _rect(kind: str, x: float, y: float, width: float, height: float, inside: str = "") -> str:
+def _rect(kind: str, box: tuple[float, float, float, float], inside: str = "") -> str:
+    x, y, width, height = box
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
     return f'<rect class="{kind}" {place} rx="2">{inside}</rect>'

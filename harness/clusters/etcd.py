@@ -78,7 +78,8 @@ class EtcdCluster:
         everybody = initial_cluster_of(founders)
         for node in founders:
             node.start(everybody, "new")
-        self.cluster_id = self._await_writes(founders)
+        headers = self._await_writes(founders)
+        self.cluster_id = headers[-1].cluster_id
         self.journal.append(
             "cluster.started",
             cluster_id=self.cluster_id,
@@ -87,7 +88,7 @@ class EtcdCluster:
             fsync=self.spec.fsync,
             mutual_tls=self.spec.mutual_tls,
             seconds=round(self._clock.monotonic() - started, 3),
-            members=[self._described(node) for node in founders],
+            members=[_described(node, header) for node, header in zip(founders, headers, strict=True)],
         )
 
     def create_node(self) -> EtcdNode:
@@ -213,15 +214,15 @@ class EtcdCluster:
         self.subnet.release()
         return problems
 
-    def _await_writes(self, founders: list[EtcdNode]) -> str:
-        cluster_id = ""
+    def _await_writes(self, founders: list[EtcdNode]) -> list[Header]:
+        headers = []
         for node in founders:
             self.await_healthy(node)
             with self.client(node) as client:
                 header = self._await(node, partial(_try_write, client), "take a write", READY_SECONDS)
-            cluster_id = header.cluster_id
+            headers.append(header)
             self.journal.append("node.ready", node=node.name, member_id=header.member_id)
-        return cluster_id
+        return headers
 
     def _await(self, node: EtcdNode, probe: Callable[[], T | None], what: str, deadline_seconds: float) -> T:
         """Poll until the probe is true; give up at once when the process has ended."""
@@ -247,20 +248,20 @@ class EtcdCluster:
             except (CallFailed, CallUnknown):
                 return None
 
-    def _described(self, node: EtcdNode) -> dict[str, str]:
-        row = self.member_of(node)
-        return {
-            "node": node.name,
-            "address": node.address,
-            "member_id": row.member_id if row else "",
-            "client_url": node.client_url,
-            "peer_url": node.peer_url,
-        }
-
     def _run(self, command: list[str], environment: dict[str, str]) -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             raise ClusterError(f"{Path(command[0]).name} {command[1]} failed", log_tail=done.stderr[-600:])
+
+
+def _described(node: EtcdNode, header: Header) -> dict[str, str]:
+    return {
+        "node": node.name,
+        "address": node.address,
+        "member_id": header.member_id,
+        "client_url": node.client_url,
+        "peer_url": node.peer_url,
+    }
 
 
 def initial_cluster_of(nodes: list[EtcdNode]) -> str:

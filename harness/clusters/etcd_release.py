@@ -123,7 +123,7 @@ def _is_script(path: Path) -> bool:
 
 @cache
 def _load(folder: Path, source: str) -> EtcdRelease:
-    paths = [folder / name for name in _BINARIES]
+    etcd, etcdctl, etcdutl = paths = [folder / name for name in _BINARIES]
     missing = [path.name for path in paths if not os.access(path, os.X_OK) or path.is_dir()]
     if missing:
         raise MachineError(f"no executable {', '.join(missing)} in {folder}")
@@ -134,7 +134,7 @@ def _load(folder: Path, source: str) -> EtcdRelease:
     major, minor, _ = versions[0].split(".", 2)
     if (int(major), int(minor)) < OLDEST:
         raise MachineError(f"etcd {versions[0]} in {folder} is too old; 3.5 is the oldest supported")
-    return EtcdRelease(versions[0], *paths, source)
+    return EtcdRelease(versions[0], etcd, etcdctl, etcdutl, source)
 
 
 def _ask_version(binary: Path) -> str:

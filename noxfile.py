@@ -1,0 +1,58 @@
+"""nox -s scenarios | tests | lint | types | bench: each makes its own environment from requirements.lock."""
+
+from __future__ import annotations
+
+import os
+
+import nox
+
+nox.options.sessions = ["scenarios"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "venv"
+
+# Cases wait more than they compute (elections, etcd's five seconds of the strict check).
+WORKERS = str(max(2, 2 * (os.cpu_count() or 1)))
+
+
+def install(session: nox.Session) -> None:
+    """The locked packages, hashes checked, and this project without asking for more."""
+    session.install("--require-hashes", "-r", "requirements.lock")
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+@nox.session
+def scenarios(session: nox.Session) -> None:
+    """The main job: every scenario this machine can run; the report is in runs/."""
+    install(session)
+    words = session.posargs
+    spread = [] if "-n" in words or "-s" in words else ["-n", WORKERS]
+    session.run("pytest", "scenarios", *spread, *words)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The proofs that the harness itself is right."""
+    install(session)
+    session.run("pytest", "tests", "-n", "2", "--ignore=tests/bench", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, as pre-commit checks it too."""
+    install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict."""
+    install(session)
+    session.run("mypy")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Speed, as ratios to a baseline in the same run."""
+    install(session)
+    session.run("python", "-m", "tests.bench", *session.posargs)
