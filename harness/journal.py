@@ -95,10 +95,18 @@ class Journal:
         """Write the last line; nothing can be added afterwards. A second call does nothing."""
         if self._sealed:
             return
-        self.append(SEAL, entries=len(self._entries) + 1)
-        with self._lock:
-            self._sealed = True
+        try:
+            self.append(SEAL, entries=len(self._entries) + 1)
+        finally:
+            with self._lock:
+                self._sealed = True
+                self._close()
+
+    def _close(self) -> None:
+        try:
             self._file.close()
+        except OSError as error:
+            raise JournalWriteError(f"cannot close {self.path}: {error.strerror}") from error
 
     def _write(self, entry: Entry) -> None:
         line = _line(entry, self._previous)

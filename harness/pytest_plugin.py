@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,7 +158,7 @@ def lab_settings(pytestconfig: pytest.Config) -> Iterator[LabSettings]:
     folder = pytestconfig.stash[RUN]
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     keep = str(pytestconfig.getoption("--keep"))
-    ownership = Ownership(f"{folder.run_id}.{worker}", folder.work / worker)
+    ownership = Ownership(owner_label(folder, worker), folder.work / worker)
     settings = LabSettings(
         folder.run_id, folder.cases, pytestconfig.stash[RELEASES], ownership, keep, lambda line: _tell(folder, line)
     )
@@ -216,6 +217,11 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str
     if report.when == "call" and report.passed and report.nodeid.startswith("scenarios/"):
         return "passed", "", ("KEPT", {"green": True})  # cases are told one a line, not one dot a guarantee
     return None
+
+
+def owner_label(folder: RunFolder, worker: str) -> str:
+    """Unique on this machine, which a folder's name is not: who shares a label is killed with the other run."""
+    return f"{folder.run_id}.{worker}.{secrets.token_hex(4)}"
 
 
 def _plays_scenarios(config: pytest.Config) -> bool:

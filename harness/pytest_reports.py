@@ -64,12 +64,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     folder = config.stash[RUN]
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    reports = [report for group in terminal.stats.values() for report in group if hasattr(report, "nodeid")]
-    save_facts(folder, _facts(config, reports, interrupted=exitstatus == pytest.ExitCode.INTERRUPTED))
-    run = load_run(folder, config.stash[LEDGER])
-    _write(folder, run)
+    kinds = (pytest.TestReport, pytest.CollectReport)
+    reports = [report for group in terminal.stats.values() for report in group if isinstance(report, kinds)]
+    try:
+        save_facts(folder, _facts(config, reports, interrupted=exitstatus == pytest.ExitCode.INTERRUPTED))
+        run = load_run(folder, config.stash[LEDGER])
+        _write(folder, run)
+    except OSError as error:
+        config.stash[_DECISION] = Decision(_MACHINE, f"the reports can't be written: {error.strerror}", ())
+        session.exitstatus = _MACHINE
+        return
     config.stash[_DECISION] = decide(run)
     codes = {getattr(report, "afterfault_exit", 0) for report in reports}
+    codes |= {_MACHINE} if not folder.has_room() else set()
     session.exitstatus = _exit_code(config.stash[_DECISION], codes)
 
 

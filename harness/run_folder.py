@@ -10,6 +10,8 @@ from pathlib import Path
 from harness.errors import MachineError, UsageError
 
 LEAST_FREE_MIB = 512
+# One segment of etcd's write-ahead log is allocated at once; below that, etcd stops.
+FULL_MIB = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class RunFolder:
                 f"{free_mib} MiB are free for the run folder; a run needs {LEAST_FREE_MIB} MiB",
                 mend="free space, or choose another --run-dir",
             )
+
+    def has_room(self) -> bool:
+        """Whether etcd can still write here."""
+        return shutil.disk_usage(self.path).free // 2**20 >= FULL_MIB
 
     @property
     def run_id(self) -> str:

@@ -33,7 +33,7 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         also: guarantees that may break with it, as its consequence.
         why: what is wrong, in one sentence.
         link: where it is written up; a seed's file name or an address.
-        expires: ``never`` or a date as ``2027-03-31``; afterwards it explains nothing.
+        expires: a date as ``2027-03-31``, after which it explains nothing; never when left out.
     """
 
     id: str
@@ -47,14 +47,12 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     also: tuple[str, ...] = ()
     why: str
     link: str
-    expires: str = "never"
+    expires: date | None = None
 
     def __post_init__(self) -> None:
         unknown = {self.guarantee, *self.also} - set(GUARANTEES)
         if unknown:
             raise ValueError(f"{self.id}: no guarantee {', '.join(sorted(unknown))}")
-        if self.expires != "never":
-            date.fromisoformat(self.expires)
 
     def concerns(self, spec: CaseSpec, today: date) -> bool:
         """Whether it is about this case and still counts."""
@@ -64,7 +62,7 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             all(fnmatchcase(value, pattern) for value, pattern in pairs)
             and fnmatchcase(spec.scenario, self.scenario)
             and any(fnmatchcase(spec.cluster.label, pattern) for pattern in self.clusters)
-            and (self.expires == "never" or today <= date.fromisoformat(self.expires))
+            and (self.expires is None or today <= self.expires)
         )
 
     def explains(self, finding: Finding) -> bool:

@@ -62,8 +62,9 @@ class MembershipWatch:
             self._thread.join(10)
         for connection in self._connections.values():
             connection.close()
-        if self._problem is not None:
-            raise self._problem
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
 
     def _watch(self) -> None:
         try:

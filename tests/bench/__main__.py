@@ -20,8 +20,8 @@ from harness.clusters.etcd import EtcdCluster
 from harness.clusters.etcd_release import EtcdRelease, find_releases
 from harness.clusters.ownership import Ownership
 from harness.journal import Journal
-from harness.run_folder import RunFolder
 from harness.judging.ledger import Ledger
+from harness.run_folder import RunFolder
 from harness.spec import EtcdSpec
 from harness.waiting import until
 from reports.run import load_run
