@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from harness.clusters.ownership import LABEL_VARIABLE, owned_processes
+from harness.clusters.ownership import LABEL_VARIABLE
 from harness.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -21,10 +22,15 @@ def call(run_dir, *words, prefix=()):
     command += ["--run-dir", str(run_dir), *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    label = f"{Path(run_dir).name}.main"
     # where pytest itself broke off, the reaper is at work just now
-    until(lambda: not owned_processes(label), what="nothing to be left", deadline_seconds=60)
+    until(lambda: mentioning(run_dir), lambda left: not left, what="nothing to be left", deadline_seconds=60)
     return done.returncode, done.stdout + done.stderr
+
+
+def mentioning(run_dir):
+    """Owned processes of a run: etcd has its data below the run's folder, a tool has its snapshots there."""
+    seen = [process.info for process in psutil.process_iter(["pid", "cmdline", "environ"])]
+    return [told["pid"] for told in seen if LABEL_VARIABLE in (told["environ"] or ()) and str(run_dir) in str(told)]
 
 
 def script(folder, body):

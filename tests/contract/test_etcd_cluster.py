@@ -51,15 +51,52 @@ def test_a_killed_member_comes_back_with_its_data(build):
         assert client.get("kept")[1].value == "yes"
 
 
-def test_a_wiped_member_can_not_simply_come_back(build):
-    """Under its old identity it would have voted before and forgotten it; etcd's peers turn it away."""
-    cluster = build()
-    node = cluster.node("n1")
+def wiped(cluster, node):
     node.kill()
     node.wipe()
-    node.start(initial_cluster_of(list(cluster.nodes.values())), "existing")
+    return initial_cluster_of(list(cluster.nodes.values()))
+
+
+def test_a_wiped_follower_can_not_simply_come_back(build):
+    """The leader knows how far its log went, and tells it to commit what it no longer has."""
+    cluster = build()
+    follower = next(node for node in cluster.running() if node is not cluster.leader())
+    follower.start(wiped(cluster, follower), "existing")
     with pytest.raises(ClusterError):
-        cluster.await_healthy(node, deadline_seconds=6)
+        cluster.await_healthy(follower, deadline_seconds=15)
+    assert "is out of range [lastIndex(0)]" in follower.log.read_text()
+
+
+def test_a_wiped_leader_does_come_back_and_nobody_is_told(build):
+    """Its loss brought an election, and a new leader knows nothing of logs: whether etcd refuses depends on who went."""
+    cluster = build()
+    leader = cluster.leader()
+    leader.start(wiped(cluster, leader), "existing")
+    cluster.await_healthy(leader)
+    assert len(cluster.members()) == 3
+
+
+def test_a_wiped_member_comes_back_once_it_was_removed_and_added(build):
+    cluster = build(EtcdSpec(3, strict_reconfig_check=False))
+    node, other = cluster.node("n1"), cluster.node("n2")
+    old = cluster.member_of(node).member_id
+    everybody = wiped(cluster, node)
+    with cluster.client(other, 5) as client:
+        until(lambda: cluster.leader(), what="a leader to be there", deadline_seconds=10)
+        client.member_remove(old)
+        new = client.member_add(node.peer_url)
+    node.start(everybody, "existing")
+    cluster.await_healthy(node)
+    assert new != old
+    assert cluster.member_of(node).member_id == new
+
+
+def test_a_wiped_member_is_refused_as_a_founder(build):
+    cluster = build()
+    node = cluster.node("n1")
+    node.start(wiped(cluster, node), "new")
+    with pytest.raises(ClusterError, match="has already been bootstrapped"):
+        cluster.await_healthy(node, deadline_seconds=15)
 
 
 def test_a_paused_member_answers_nothing_until_it_is_resumed(build):
