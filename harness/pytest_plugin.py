@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[SEED] = worker["afterfault_seed"]
         else:
             _open_run(config)
+        if not config.getoption("allure_report_dir", None):
+            config.option.allure_report_dir = str(config.stash[RUN].path / "allure-results")
         config.stash[LEDGER] = Ledger.load(config.stash[RUN].ledger, datetime.now(UTC).date())
     except HarnessError as error:
         pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
@@ -158,7 +159,7 @@ def lab_settings(pytestconfig: pytest.Config) -> Iterator[LabSettings]:
     folder = pytestconfig.stash[RUN]
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     keep = str(pytestconfig.getoption("--keep"))
-    ownership = Ownership(owner_label(folder, worker), folder.work / worker)
+    ownership = Ownership(folder.label(worker), folder.work / worker)
     settings = LabSettings(
         folder.run_id, folder.cases, pytestconfig.stash[RELEASES], ownership, keep, lambda line: _tell(folder, line)
     )
@@ -219,11 +220,6 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str
     return None
 
 
-def owner_label(folder: RunFolder, worker: str) -> str:
-    """Unique on this machine, which a folder's name is not: who shares a label is killed with the other run."""
-    return f"{folder.run_id}.{worker}.{secrets.token_hex(4)}"
-
-
 def _plays_scenarios(config: pytest.Config) -> bool:
     """Whether the paths asked for hold scenarios; the harness's own tests need no run folder."""
     scenarios = config.rootpath / "scenarios"
@@ -252,8 +248,6 @@ def _open_run(config: pytest.Config) -> None:
     source = config.rootpath / "scenarios" / "known_defects.yaml"
     folder.ledger.write_bytes(source.read_bytes())
     config.stash[RUN] = folder
-    if not config.getoption("allure_report_dir", None):
-        config.option.allure_report_dir = str(folder.path / "allure-results")
     if not config.option.xmlpath:
         config.option.xmlpath = str(folder.path / "junit.xml")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,6 +66,11 @@ class RunFolder:
     def run_id(self) -> str:
         """The run's ID."""
         return self.path.name
+
+    def label(self, worker: str) -> str:
+        """Unique on this machine: two runs may have folders of the same name in different places."""
+        place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
+        return f"{self.run_id}-{place}.{worker}"
 
     @property
     def cases(self) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.clusters.ownership import owned_processes
+from harness.run_folder import RunFolder
 from harness.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,7 @@ def test_wrong_calls_exit_with_2(words):
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_kill_9_in_the_middle_leaves_nothing(tmp_path, workers):
     with start_pytest(tmp_path / "run", *CASE, "-n", workers) as process:
-        labels = ["run.main", "run.gw0", "run.gw1"]
+        labels = [RunFolder(tmp_path / "run").label(worker) for worker in ("main", "gw0", "gw1")]
         until(lambda: sum(len(owned_processes(label)) for label in labels) >= 3, what="members up", deadline_seconds=60)
         process.send_signal(signal.SIGKILL)
         process.wait()

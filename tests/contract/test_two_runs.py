@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.pytest_plugin import owner_label
 from harness.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -16,9 +15,9 @@ CASE = ("-q", "-k", "ghost_removal and remove-ghost-3-relaxed", "-p", "no:cachep
 
 def test_folders_of_one_name_are_owned_apart(tmp_path):
     """Who shares a label is killed at the end of the other run's case, and its tool is blamed for it."""
-    folder = RunFolder(tmp_path / "run")
-    assert owner_label(folder, "gw0") != owner_label(folder, "gw0")
-    assert owner_label(folder, "gw0").startswith("run.gw0.")
+    left, right = RunFolder(tmp_path / "left" / "run"), RunFolder(tmp_path / "right" / "run")
+    assert left.run_id == right.run_id
+    assert len({folder.label(worker) for folder in (left, right) for worker in ("gw0", "gw1")}) == 4
 
 
 @pytest.mark.etcd

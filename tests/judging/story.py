@@ -63,7 +63,14 @@ class Story:
         return self.say(at, "tool.started", task="replace-node", old=old, new=new, argv=["x"])
 
     def ended(self, at, old="n1", new="n4", outcome="exited", exit_code=0):
-        ends = {"task": "replace-node", "old": old, "new": new, "outcome": outcome, "exit_code": exit_code}
+        ends = {
+            "task": "replace-node",
+            "old": old,
+            "new": new,
+            "outcome": outcome,
+            "exit_code": exit_code,
+            "output": "",
+        }
         return self.say(at, "tool.ended", **ends)
 
     def touched(self, at, action, node, *listed, snapshots=("a.db",)):

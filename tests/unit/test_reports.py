@@ -144,7 +144,7 @@ def test_the_picture_shows_when_and_why():
     assert "n1 is listed and does not serve" in svg
     assert "no write for 5.5 s" in svg
     assert 'role="img"' in svg
-    assert "ghost" not in draw(good_story())
+    assert "quorum lost" not in draw(good_story())
 
 
 def test_text_from_outside_is_escaped(run):
