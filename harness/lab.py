@@ -85,6 +85,7 @@ class Lab:
             stage.keep = self._is_kept()
             stage.strike()
             self.entries = stage.journal.entries()
+            self._settings.ended(spec, judge_all(self.entries))
         if stage.leftovers:
             raise LeftoverError(stage.leftovers)
 

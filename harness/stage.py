@@ -15,6 +15,7 @@ from harness.clusters.etcd_release import EtcdRelease, pick_release
 from harness.clusters.ownership import Ownership
 from harness.errors import MachineError
 from harness.journal import Journal
+from harness.judging import Finding
 from harness.probes.membership import MembershipWatch
 from harness.probes.store import observe_keyspace, observe_serving, observe_snapshot
 from harness.run_folder import FULL_MIB
@@ -38,6 +39,7 @@ class LabSettings:
         ownership: whose processes and data these are.
         keep: ``no``, ``on-failure`` or ``always``: leave the cluster up for a person to look at.
         progress: told what happens, a line each.
+        ended: told how each case ended.
         anything_kept: set once a cluster was left up.
     """
 
@@ -47,6 +49,7 @@ class LabSettings:
     ownership: Ownership
     keep: str = "no"
     progress: Callable[[str], None] = lambda _: None
+    ended: Callable[[CaseSpec, Sequence[Finding]], None] = lambda _spec, _findings: None
     anything_kept: bool = False
 
 

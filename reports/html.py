@@ -33,7 +33,7 @@ _TITLES = {
     "member_paused": ("A member stands still, then is replaced", "Its sockets are open and answer nothing."),
     "quorum_recovery": ("The way back from 2 of 4", "A snapshot is restored; what came after it is counted as lost."),
     "ghost_removal": ("The ghost is removed while quorum holds", "The gentler way back."),
-    "exploration": (
+    "order_exploration": (
         "Every order of two replacements",
         "A small model of quorum predicts each step, and real etcd confirms it.",
     ),
@@ -124,7 +124,7 @@ def _stories(run: RunResult) -> Iterator[Story]:
     for name, group in groupby(cases, key=lambda case: case.spec.scenario):
         members = list(group)
         title, words = _TITLES.get(name, (name.replace("_", " "), ""))
-        many = len(members) > MOST_SHOWN or name == "exploration"
+        many = len(members) > MOST_SHOWN or name == "order_exploration"
         shown = [case for case in members if case.standing in ("broken", "inconclusive")] if many else members
         summary = f"{len(members)} orders: {len(members) - len(shown)} confirmed, {len(shown)} not" if many else ""
         asked = [GUARANTEES[name] for name in members[0].spec.guarantees if name in GUARANTEES]

@@ -144,12 +144,14 @@ def replace_command(command: str, timeout_seconds: float) -> DeployTool:
     """The user's own procedure, from ``--replace-command``.
 
     Raises:
-        UsageError: it is empty, not there, or not executable; told before anything is started.
+        UsageError: it is empty, not there, or not executable, or has no time; told before anything is started.
     """
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"--replace-command {command!r}: {error}") from error
+    if not timeout_seconds > 0:  # nan is not above 0 either
+        raise UsageError(f"--replace-timeout {timeout_seconds} is not above 0")
     if not words:
         raise UsageError("--replace-command is empty", mend="give a program, with its arguments in one string")
     program = shutil.which(words[0])

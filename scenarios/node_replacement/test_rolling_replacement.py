@@ -42,7 +42,15 @@ CASES = (
         shapes=tuple(
             EtcdSpec(members=members, strict_reconfig_check=strict) for members in (3, 5) for strict in (False, True)
         ),
-        quick=("*-3-relaxed", "documented-*", "surge-*", "learner-3-*", "incident-*", "never-remove-*-strict"),
+        quick=(
+            "*-3-relaxed",
+            "documented-*",
+            "surge-*",
+            "learner-3-*",
+            "incident-3-*",
+            "incident-5-relaxed",
+            "never-remove-3-strict",
+        ),
     ),
 )
 

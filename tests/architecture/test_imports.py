@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "probes": BASE | {"taps", "probes"},
     "traffic": BASE | {"taps", "traffic"},
     "expectations": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations"},
-    "stage": BASE | {"taps", "tools", "probes", "traffic", "__init__"},
+    "stage": BASE | {"taps", "tools", "probes", "traffic", "judging", "__init__"},
     "lab": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations", "judging", "stage"},
     "doctor": BASE,
     "judging": JUDGING,

@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from harness.clusters.ownership import LABEL_VARIABLE
-from harness.run_folder import RunFolder
 from harness.waiting import until
 
 ROOT = Path(__file__).parents[2]

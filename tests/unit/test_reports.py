@@ -22,8 +22,8 @@ from reports.write import write_reports
 from tests.judging.story import Story
 
 LINE = """
-- {id: one, tool: reference, variant: bad, scenario: rolling_replacement, guarantee: quorum-kept, signature: quorum-lost,
-   also: [no-ghost-member], why: because, link: 002.txt}
+- {id: one, tool: reference, variant: bad, scenario: rolling_replacement, guarantee: quorum-kept,
+   signature: quorum-lost, also: [no-ghost-member], why: because, link: 002.txt}
 """
 
 
@@ -89,7 +89,7 @@ def test_nothing_ran_is_not_green(run, tmp_path):
         load_run(RunFolder(tmp_path / "nowhere"), Ledger())
 
 
-def test_a_journal_that_was_edited_is_told_not_skipped(run, tmp_path):
+def test_a_journal_that_was_edited_is_told_not_skipped(run):
     folder, _ = run(good_story())
     path = folder.cases / "good" / "journal.jsonl"
     path.write_text(path.read_text().replace('"n4"', '"n9"'))
@@ -119,7 +119,7 @@ def test_a_journal_rewritten_with_all_its_hashes_is_still_another_one(run):
 
 
 def test_the_page_is_one_file_that_needs_nobody(run):
-    folder, result = run(good_story(), bad_story(), ledger=LINE)
+    folder, _ = run(good_story(), bad_story(), ledger=LINE)
     save_facts(folder, RunFacts("run-1", seed=7, etcd="3.5.1", skipped=("x <is> slow",)))
     write_reports(folder, load_run(folder, Ledger.load(folder.path.parent / "ledger.yaml", date(2026, 11, 21))))
     page = (folder.path / "report.html").read_text()
