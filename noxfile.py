@@ -11,7 +11,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
 
 # Cases wait more than they compute (elections, etcd's five seconds of the strict check).
-WORKERS = str(max(2, 2 * (os.cpu_count() or 1)))
+WORKERS = str(3 * (os.cpu_count() or 1))
 
 
 def install(session: nox.Session) -> None:

@@ -25,6 +25,13 @@ FAULTS: dict[str, Fault] = {
     "node_gone": NodeGone("n1"),
     "member_paused": MemberPaused("n1"),
 }
+FAITHFUL = ("documented-3-relaxed", "documented-3-relaxed-tls")
+QUICK = {
+    "node_killed": FAITHFUL,
+    "node_wiped": FAITHFUL,
+    "node_gone": (*FAITHFUL, "incident-3-relaxed"),
+    "member_paused": (*FAITHFUL, "incident-3-relaxed"),
+}
 CASES = tuple(
     CaseMatrix(
         scenario=scenario,
@@ -44,7 +51,7 @@ CASES = tuple(
             EtcdSpec(members=n, strict_reconfig_check=strict, mutual_tls=tls)
             for n, strict, tls in ((3, False, False), (3, True, False), (5, True, False), (3, False, True))
         ),
-        quick=("documented-3-relaxed", "documented-3-relaxed-tls", "incident-3-relaxed"),
+        quick=QUICK[scenario],
     )
     for scenario in FAULTS
 )

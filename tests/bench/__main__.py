@@ -66,7 +66,7 @@ def bench_rate() -> bool:
             "scenarios",
             "-q",
             "-n",
-            "4",
+            "6",
             "-k",
             "3-relaxed",
             "--run-dir",
@@ -78,7 +78,7 @@ def bench_rate() -> bool:
         seconds = time.monotonic() - started
         cases = len(load_run(RunFolder(run), Ledger()).cases)
     rate = cases / seconds * 3600
-    print(f"{cases} etcd cases in {seconds:.0f} s: {rate:.0f} an hour with 4 workers (at least {LEAST_CASES_AN_HOUR})")
+    print(f"{cases} etcd cases in {seconds:.0f} s: {rate:.0f} an hour with 6 workers (at least {LEAST_CASES_AN_HOUR})")
     return rate >= LEAST_CASES_AN_HOUR
 
 
