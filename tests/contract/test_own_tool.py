@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_a_stranger_without_the_token_is_turned_away(settings):
 @pytest.mark.parametrize("words", [["--help"], ["nonsense"]])
 def test_the_reference_tool_teaches_its_words(words):
     done = subprocess.run(
-        ["python", "-m", "harness.tools.reference", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "harness.tools.reference", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == (0 if words == ["--help"] else 2)
     assert "documented" in done.stdout + done.stderr

@@ -1,10 +1,14 @@
 """Random histories of a correct store are accepted, and each way of spoiling one is caught."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.judging import Verdict, judge
 from tests.judging.story import Story
+
+# How long an example takes says nothing here but how busy the machine is.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 steps = st.lists(st.tuples(st.sampled_from(["write", "read"]), st.sampled_from("01")), min_size=6, max_size=40)
 

@@ -1,6 +1,7 @@
 """Specs, ledgers, run folders and tools: what is refused, and with which words."""
 
 import json
+import random
 from datetime import date
 
 import pytest
@@ -144,14 +145,15 @@ def test_a_missing_binary_is_named(tmp_path):
 
 
 def test_subnets_never_collide_and_are_given_back():
-    choices = iter([7, 7, 7, 7, 8, 8])
-    first = Subnet(lambda _low, _high: next(choices))
-    second = Subnet(lambda _low, _high: next(choices))
-    assert (first.prefix, second.prefix) == ("127.7.7", "127.8.8"), "the second one found 127.7.7 taken"
+    first = Subnet()
+    taken = [int(part) for part in first.prefix.split(".")[1:]]
+    wanted = iter(taken)
+    second = Subnet(lambda low, high: next(wanted, random.randint(low, high)))
+    assert second.prefix != first.prefix, "the second one found it taken"
     first.release()
-    again = iter([7, 7])
-    third = Subnet(lambda _low, _high: next(again))
-    assert third.prefix == "127.7.7"
+    wanted = iter(taken)
+    third = Subnet(lambda low, high: next(wanted, random.randint(low, high)))
+    assert third.prefix == first.prefix
     for subnet in (second, third):
         subnet.release()
 
