@@ -141,7 +141,9 @@ def _mark(case: CaseResult, guarantee: str) -> Mark:
     if finding.verdict is Verdict.NOT_RECOVERED:
         known = case.known.get(guarantee)
         return Mark("known" if known else "broken", "✕", "broken as known" if known else "broken", finding.reason)
-    return Mark("broken" if missing else "kept", "✓", "kept", finding.reason)
+    if missing:
+        return Mark("broken", "!", "kept, but a known defect should have shown", finding.reason)
+    return Mark("kept", "✓", "kept", finding.reason)
 
 
 def _reds(case: CaseResult) -> str:

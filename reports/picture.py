@@ -15,6 +15,7 @@ from harness.journal import Entry
 from harness.judging import Case
 from harness.judging.membership import GRACE_SECONDS
 from harness.judging.timeline import Timeline
+from reports.anchors import slug
 
 _WIDTH, _GUTTER, _RIGHT = 920.0, 92.0, 14.0
 _LANE, _GAP = 22.0, 8.0
@@ -200,7 +201,7 @@ class _Picture:
 
     @property
     def _hatch_id(self) -> str:
-        return "hatch-" + self._case.spec.case_id.replace("/", "--")
+        return "hatch-" + slug(self._case.spec.case_id)
 
     def _told(self) -> str:
         steps = [f"{entry.at:.1f} s {entry.data['text']}" for entry in self._case.of_kind("case.step")]

@@ -17,6 +17,7 @@ from harness.judging import Finding, Verdict, judge_all
 from harness.judging.ledger import KnownDefect, Ledger
 from harness.run_folder import RunFolder
 from harness.spec import CaseSpec
+from reports.anchors import slug
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,15 @@ class CaseResult:
         return self.entries[-1].at if self.entries else 0.0
 
     @property
+    def procedure(self) -> str:
+        """Who was under test, as rows are named: the variant, with its tool in front unless it is the reference."""
+        target = self.spec.target
+        return target.variant if target.tool == "reference" else target.label
+
+    @property
     def anchor(self) -> str:
         """Its place on the page."""
-        return "case-" + self.spec.case_id.replace("/", "--")
+        return "case-" + slug(self.spec.case_id)
 
     def finding(self, guarantee: str) -> Finding | None:
         """The finding for one guarantee; None when it was not asked for."""
@@ -110,7 +117,7 @@ class RunResult:
     Args:
         facts: which run.
         cases: in the order of their IDs.
-        unreadable: journals that could not be read, a sentence each.
+        unreadable: cases whose journal could not be read or is not there, a sentence each.
     """
 
     facts: RunFacts
@@ -119,7 +126,7 @@ class RunResult:
 
 
 def load_run(folder: RunFolder, ledger: Ledger) -> RunResult:
-    """Judge every journal of a run folder; a journal that can't be read is told, not skipped.
+    """Judge every journal of a run folder; one that can't be read, or is gone, is told, not skipped.
 
     Raises:
         UsageError: this is no run folder.
@@ -128,13 +135,18 @@ def load_run(folder: RunFolder, ledger: Ledger) -> RunResult:
         raise UsageError(
             f"{folder.path} is no run folder: it has no cases/", mend="give the folder of a run, as runs/<run-id>"
         )
-    cases, unreadable = [], []
-    for path in sorted(folder.cases.glob("*/journal.jsonl")):
+    cases: dict[str, CaseResult] = {}
+    unreadable = []
+    for place in sorted(path for path in folder.cases.iterdir() if path.is_dir()):
         try:
-            cases.append(_load_case(path, folder.path, ledger))
+            case = _load_case(place / "journal.jsonl", folder.path, ledger)
         except (JournalError, UsageError) as error:
             unreadable.append(str(error).replace(str(folder.path) + "/", ""))
-    return RunResult(_load_facts(folder), tuple(cases), tuple(unreadable))
+            continue
+        twin = cases.setdefault(case.spec.case_id, case)
+        if twin is not case:
+            unreadable.append(f"{case.journal}: is a second journal of {case.spec.case_id}, next to {twin.journal}")
+    return RunResult(_load_facts(folder), tuple(cases.values()), tuple(unreadable))
 
 
 def save_facts(folder: RunFolder, facts: RunFacts) -> None:

@@ -6,11 +6,36 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from harness.errors import UsageError
+from harness.judging import Verdict
 from harness.run_folder import RunFolder
 from reports.run import RunResult
 
 SCHEMA = 1
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+class _Finding(msgspec.Struct):
+    guarantee: str
+    verdict: Verdict
+    signature: str
+
+
+class _Case(msgspec.Struct):
+    case_id: str
+    digest: str
+    findings: list[_Finding]
+
+
+class _Saved(msgspec.Struct):
+    """What `differences` leans on; the rest of the file is for others to read."""
+
+    cases: list[_Case]
 
 
 def to_json(run: RunResult) -> dict[str, Any]:
@@ -49,16 +74,18 @@ def load(folder: RunFolder) -> dict[str, Any]:
     """Read ``verdicts.json``.
 
     Raises:
-        UsageError: it is not there, or not of this schema.
+        UsageError: it is not there, not of this schema, or a case in it is not whole.
     """
     path = folder.path / "verdicts.json"
     try:
-        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        saved: Any = json.loads(path.read_text(encoding="utf-8"))
+        schema = msgspec.convert(saved, _Schema).schema
+        if schema != SCHEMA:
+            raise UsageError(f"{path.name} of {folder.run_id} has schema {schema}, not {SCHEMA}")
+        msgspec.convert(saved, _Saved)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path.name} of {folder.run_id} can't be read: {error}") from error
-    if saved.get("schema") != SCHEMA:
-        raise UsageError(f"{path.name} of {folder.run_id} has schema {saved.get('schema')}, not {SCHEMA}")
-    return saved
+    return dict(saved)
 
 
 def differences(saved: dict[str, Any], run: RunResult) -> list[str]:
@@ -73,9 +100,12 @@ def differences(saved: dict[str, Any], run: RunResult) -> list[str]:
         old = {finding["guarantee"]: finding for finding in before[name]["findings"]}
         new = {finding["guarantee"]: finding for finding in now[name]["findings"]}
         told += [
-            f"{name}: {guarantee} was {old[guarantee]['verdict']} {old[guarantee]['signature']}, "
-            f"is {new[guarantee]['verdict']} {new[guarantee]['signature']}"
-            for guarantee in sorted(old.keys() & new.keys())
-            if any(old[guarantee][part] != new[guarantee][part] for part in ("verdict", "signature"))
+            f"{name}: {guarantee} was {_said(old.get(guarantee))}, is {_said(new.get(guarantee))}"
+            for guarantee in sorted(old.keys() | new.keys())
+            if _said(old.get(guarantee)) != _said(new.get(guarantee))
         ]
     return told
+
+
+def _said(finding: dict[str, Any] | None) -> str:
+    return f"{finding['verdict']} {finding['signature']}".strip() if finding else "not judged"
