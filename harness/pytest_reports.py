@@ -14,13 +14,12 @@ import pytest
 
 from harness import __version__
 from harness.judging.guarantees import GUARANTEES
-from harness.judging.verdict import Verdict
 from harness.lab import Lab
 from harness.pytest_plugin import DONE, LEDGER, RELEASES, RUN, SEED, lab_of
 from harness.run_folder import RunFolder
 from harness.waiting import SYSTEM_CLOCK, rest_unless
+from reports.allure import attachments
 from reports.gate import OK, Decision, decide
-from reports.picture import standalone
 from reports.run import RunFacts, RunResult, load_run, save_facts
 from reports.write import write_reports
 
@@ -150,11 +149,8 @@ def _tell_allure(lab: Lab) -> None:
         if entry.kind == "case.step":
             with allure.step(f"{entry.at:.1f} s  {entry.data['text']}"):
                 continue
-    allure.attach(f"{finding.verdict}\n{finding.reason}\n{finding.signature}", "finding", allure.attachment_type.TEXT)
-    evidence = [f"{e.at:.3f} {e.kind} {e.data}" for e in lab.entries if e.seq in finding.evidence]
-    allure.attach("\n".join(evidence), "evidence", allure.attachment_type.TEXT)
-    if finding.verdict is not Verdict.RECOVERED:
-        allure.attach(standalone(lab.entries), "timeline", allure.attachment_type.SVG)
+    for attachment in attachments(lab.entries, finding):
+        allure.attach(attachment.body, attachment.name, attachment.mime)
 
 
 def _facts(config: pytest.Config, reports: list[Any], *, interrupted: bool) -> RunFacts:

@@ -11,18 +11,26 @@ import jinja2
 from markupsafe import Markup
 
 from harness.journal import Entry
+from harness.judging import Case
 from harness.judging.guarantees import GUARANTEES, Guarantee
 from harness.judging.verdict import Finding, Verdict
+from reports.answer import Procedure, procedures
 from reports.gate import BROKEN, OK, decide
 from reports.picture import draw
 from reports.run import CaseResult, RunResult
+from reports.telling import repeat, tell
 
 # A story with more cases than this is told in one line, and only what is not as expected is shown.
 MOST_SHOWN = 150
+# More reasons than these would push the answer off the first screen; the rest is a click away.
+_MOST_REASONS = 6
 TEMPLATES = Path(__file__).parent / "templates"
 
 _TITLES = {
-    "rolling_replacement": ("Two nodes are replaced, one after the other", "Which procedures keep the cluster alive."),
+    "rolling_replacement": (
+        "Two nodes are replaced, one after the other",
+        "On three and five members, with and without etcd's strict reconfiguration check.",
+    ),
     "unclean_membership": (
         "A ghost is listed, and the next node is to be replaced",
         "A procedure that looks first refuses, or cleans up.",
@@ -39,6 +47,33 @@ _TITLES = {
     ),
 }
 _WORDS = {"kept": "all kept", "known": "red as known", "broken": "not as expected", "inconclusive": "can't be judged"}
+
+
+_GROUPS = (
+    ("kept", "✓", "keep the cluster alive, and every guarantee"),
+    ("alive", "!", "keep it alive, and break something else"),
+    ("lost", "✕", "lose the quorum, writes or data"),
+    ("unclear", "?", "can't be judged"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Procedures that came to the same."""
+
+    group: str
+    sign: str
+    words: str
+    procedures: Sequence[Procedure]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A sentence of the gate; the case it is about comes first, as a link, when there is one."""
+
+    anchor: str
+    case_id: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +112,29 @@ def to_html(run: RunResult) -> str:
     """The whole page; needs no network and no script."""
     decision = decide(run)
     page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     ).get_template("page.html.j2")
     return page.render(
         run=run,
         decision=decision,
         tone={OK: "ok", BROKEN: "broken"}.get(decision.exit_code, "unclear"),
         facts=_facts(run),
+        reasons=[_reason(run, text) for text in decision.reasons],
+        most_reasons=_MOST_REASONS,
+        answers=_answers(procedures(run)),
         stories=list(_stories(run)),
         words=_WORDS,
         marks=_mark,
         reds=_reds,
+        tell=lambda case: tell(Case.of(case.entries)),
         told=lambda case: list(_told(case)),
         measures=_measures,
         outputs=_outputs,
-        again=_again,
+        again=lambda case: repeat(case.spec),
         picture=lambda case: Markup(draw(case.entries)),
         page_css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         picture_css=Markup((TEMPLATES / "picture.css").read_text(encoding="utf-8")),
@@ -103,12 +146,32 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
     pairs = [
         ("cases", str(len(run.cases))),
         ("etcd", facts.etcd),
-        ("took", f"{facts.seconds:.0f} s" if facts.seconds else ""),
+        ("took", _lasted(facts.seconds) if facts.seconds else ""),
         ("seed", str(facts.seed)),
-        ("begun", facts.started_at),
+        ("begun", facts.started_at.replace("T", " ").replace("+00:00", " UTC")),
         ("afterfault", facts.harness_version),
     ]
     return [(name, value) for name, value in pairs if value]
+
+
+def _lasted(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _reason(run: RunResult, words: str) -> Reason:
+    """A reason of the gate, with the case it begins with as a link."""
+    case_id, _, rest = words.partition(": ")
+    case = next((case for case in run.cases if case.spec.case_id == case_id), None)
+    return Reason(case.anchor, case_id, rest) if case else Reason("", "", words)
+
+
+def _answers(found: Sequence[Procedure]) -> list[Answer]:
+    return [
+        Answer(group, sign, words, [procedure for procedure in found if procedure.group == group])
+        for group, sign, words in _GROUPS
+        if any(procedure.group == group for procedure in found)
+    ]
 
 
 def _stories(run: RunResult) -> Iterator[Story]:
@@ -171,23 +234,22 @@ def _told(case: CaseResult) -> Iterator[Told]:
 
 def _measures(case: CaseResult) -> list[tuple[str, str]]:
     pairs = {name: value for finding in case.findings for name, value in finding.measures.items()}
-    return [(name.replace("_", " "), f"{value:g}") for name, value in pairs.items()]
+    return [
+        (name.removesuffix("_seconds").replace("_", " "), f"{value:g} s" if "seconds" in name else f"{value:g}")
+        for name, value in pairs.items()
+    ]
 
 
 def _outputs(case: CaseResult) -> list[str]:
     return [
-        f"$ {' '.join(start.data['argv'])}   # {start.data['task']} {start.data['old']}\n{end.data['output'].rstrip()}"
+        f"$ {' '.join(start.data['argv'])}   # {start.data['task']} {start.data['old']}\n"
+        f"{str(end.data.get('output', '')).rstrip()}".rstrip()
         for start, end in zip(_of(case, "tool.started"), _of(case, "tool.ended"), strict=False)
     ]
 
 
 def _of(case: CaseResult, kind: str) -> list[Entry]:
     return [entry for entry in case.entries if entry.kind == kind]
-
-
-def _again(case: CaseResult) -> str:
-    spec = case.spec
-    return f"pytest scenarios -m '' -k '{spec.target.variant}-{spec.cluster.label}' --seed {spec.seed}"
 
 
 def _title(finding: Finding) -> str:

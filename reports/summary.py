@@ -6,9 +6,17 @@ from statistics import median
 
 from harness.judging.guarantees import GUARANTEES
 from harness.judging.verdict import Finding, Verdict
+from reports.answer import procedures
 from reports.gate import decide
 from reports.run import CaseResult, RunResult
+from reports.telling import repeat
 
+_GROUPS = {
+    "kept": "keep the cluster alive, and every guarantee",
+    "alive": "keep it alive, and break something else",
+    "lost": "**lose the quorum, writes or data**",
+    "unclear": "can't be judged",
+}
 _MARKS = {"kept": "kept", "known": "red as known", "broken": "**BROKEN**", "inconclusive": "inconclusive"}
 
 
@@ -18,7 +26,7 @@ def to_markdown(run: RunResult) -> str:
     sections = [f"# afterfault {run.facts.run_id}: {decision.headline}", _facts(run)]
     if decision.reasons:
         sections.append("## Not as expected\n" + "\n".join(f"- {reason}" for reason in decision.reasons))
-    sections += [_table(run), _measures(run)]
+    sections += [_again(run), _procedures(run), _guarantees(run), _table(run), _measures(run)]
     if run.facts.skipped:
         sections.append("## Not run\n" + "\n".join(f"- {text}" for text in run.facts.skipped))
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -30,10 +38,67 @@ def _facts(run: RunResult) -> str:
     return f"Seed {facts.seed}, etcd {etcd}, {len(run.cases)} cases in {facts.seconds:.0f} s, {facts.started_at}"
 
 
+def _again(run: RunResult) -> str:
+    """The command for each case that is not as expected."""
+    cases = [case for case in run.cases if case.standing in ("broken", "inconclusive")]
+    lines = [f"- {case.spec.case_id}: `{repeat(case.spec)}`" for case in cases]
+    return "## Play it again\n" + "\n".join(lines) if lines else ""
+
+
+def _procedures(run: RunResult) -> str:
+    found = procedures(run)
+    lines = [
+        f"- {words}: {', '.join(_cell(p.name) for p in found if p.group == group)}"
+        for group, words in _GROUPS.items()
+        if any(p.group == group for p in found)
+    ]
+    return "## Which procedures keep the cluster alive while nodes are replaced\n" + "\n".join(lines) if lines else ""
+
+
+def _guarantees(run: RunResult) -> str:
+    """Guarantees by procedure, over all stories and shapes."""
+    groups: dict[str, list[CaseResult]] = {}
+    for case in run.cases:
+        if case.spec.traffic is not None:  # an order of membership changes is no procedure
+            groups.setdefault(case.procedure, []).append(case)
+    if not groups:
+        return ""
+    asked = [gid for gid in GUARANTEES if any(case.finding(gid) for cases in groups.values() for case in cases)]
+    heads = " | ".join(GUARANTEES[gid].title for gid in asked)
+    rows = [f"| procedure | {heads} |", "|---|" + "---|" * len(asked)]
+    rows += [
+        f"| {_cell(name)} | {' | '.join(_counted(cases, gid) for gid in asked)} |"
+        for name, cases in sorted(groups.items())
+    ]
+    told = "Kept in how many of the cases that asked; *expected* reds are known defects."
+    return "## Guarantees\n" + told + "\n\n" + "\n".join(rows)
+
+
+def _counted(cases: list[CaseResult], guarantee: str) -> str:
+    found = [(case, finding) for case in cases if (finding := case.finding(guarantee)) is not None]
+    if not found:
+        return ""
+    reds = [case for case, finding in found if finding.verdict is Verdict.NOT_RECOVERED]
+    unclear = sum(finding.verdict is Verdict.INCONCLUSIVE for _, finding in found)
+    news = any(guarantee not in case.known for case in reds)
+    missing = any(defect.guarantee == guarantee for case in cases for defect in case.missing)
+    words = f"{len(found) - len(reds) - unclear}/{len(found)}"
+    if news or missing:
+        return f"✕ **{words} unexpected**"
+    if unclear:
+        return f"? {words}"
+    return f"✕ {words} expected" if reds else f"✓ {words}"
+
+
+def _cell(words: str) -> str:
+    """Text from outside inside a table: no bar ends the cell, no line ends the row."""
+    return " ".join(words.replace("|", "\\|").split())
+
+
 def _table(run: RunResult) -> str:
     rows = ["## Cases", "| case | standing | broken guarantees | seconds |", "|---|---|---|---|"]
     rows += [
-        f"| {case.spec.case_id} | {_MARKS[case.standing]} | {_broken(case)} | {case.seconds:.1f} |"
+        f"| {_cell(case.spec.case_id)} | {_MARKS[case.standing]} | {_broken(case)} | {case.seconds:.1f} |"
         for case in run.cases
     ]
     return "\n".join(rows)

@@ -48,8 +48,7 @@ CASES = (
             "surge-*",
             "learner-3-*",
             "incident-3-*",
-            "incident-5-relaxed",
-            "never-remove-3-strict",
+            "never-remove-*-strict",
         ),
     ),
 )
