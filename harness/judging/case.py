@@ -152,6 +152,11 @@ class Case:
                 return f"the harness had a problem: {entry.data['problem']}", entry.seq
             if entry.kind == "fault.evidence" and not entry.data["bit"]:
                 return f"the fault {entry.data['fault']} shows no sign that it bit", entry.seq
+        for entry in self.of_kind("node.stopped"):
+            # Neither the story nor the tool sends signals: that was the kernel, or somebody else.
+            if entry.data.get("how") == "exited" and entry.data["exit_code"] < 0:
+                reason = f"etcd on {entry.data['node']} was killed from outside (signal {-entry.data['exit_code']})"
+                return reason, entry.seq
         if self.last("cluster.started") is None:
             return "the cluster never took writes", self.entries[0].seq
         proven = [entry.data["fault"] for entry in self.of_kind("fault.evidence")]

@@ -241,6 +241,11 @@ def broken_but(**changes):
     return [entry for entry in entries if entry.kind not in changes.get("without", ())]
 
 
+def killed_from_outside():
+    story = Story().write(0.5, "a").fault(1).say(2, "node.stopped", node="n3", how="exited", exit_code=-9)
+    return story.end(9)
+
+
 @pytest.mark.parametrize(
     ("entries", "why"),
     [
@@ -249,6 +254,7 @@ def broken_but(**changes):
         (broken_but(without=["cluster.started"]), "never took writes"),
         (broken_but(without=["case.ended"]), "never came to its end"),
         (broken_but(problem="the probe fell over"), "the probe fell over"),
+        (killed_from_outside(), "etcd on n3 was killed from outside (signal 9)"),
     ],
 )
 def test_the_tool_is_never_blamed_for_the_harness(entries, why):
