@@ -11,6 +11,8 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from harness.clusters.addresses import CLIENT_PORT, PEER_PORT, check_free
 from harness.clusters.certificates import ClusterAuthority, NodeCertificate
 from harness.clusters.etcd_release import EtcdRelease
@@ -142,6 +144,14 @@ class EtcdNode:
     def pause(self) -> None:
         """Stop the process's time (SIGSTOP): its sockets stay open and answer nothing."""
         self._signal(signal.SIGSTOP)
+        # all of its threads have to stop first, which takes a while on a busy machine
+        process = psutil.Process(self.pid)
+        until(
+            lambda: process.status() == psutil.STATUS_STOPPED,
+            what=f"etcd on {self.name} to stand still",
+            deadline_seconds=_STOP_SECONDS,
+            every_seconds=0.01,
+        )
         self.paused = True
         self.setup.journal.append("node.paused", node=self.name)
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import psutil
 
 from harness.clusters.etcd import EtcdCluster
-from harness.clusters.etcd_node import EtcdNode
 from harness.errors import ClusterError, FaultError
 from harness.faults import Evidence
 
 
 @dataclass(frozen=True, slots=True)
-class NodeKilled:
-    """A power cut: the etcd process is gone, its data is there.
+class _OneNode:
+    """A fault of one node that is up before it.
 
     Args:
         node: the node's name.
@@ -24,7 +23,19 @@ class NodeKilled:
 
     def preflight(self, cluster: EtcdCluster) -> None:
         """The node has to be up."""
-        _require_running(cluster, self.node)
+        try:
+            node = cluster.node(self.node)
+        except ClusterError as error:
+            raise FaultError(str(error)) from error
+        if not node.running:
+            raise FaultError(f"node {self.node} is off already; the fault would change nothing")
+
+    def heal(self, cluster: EtcdCluster) -> None:
+        """Nothing: what is gone does not come back."""
+
+
+class NodeKilled(_OneNode):
+    """A power cut: the etcd process is gone, its data is there."""
 
     def inject(self, cluster: EtcdCluster) -> None:
         """Kill it."""
@@ -32,28 +43,16 @@ class NodeKilled:
 
     def evidence(self, cluster: EtcdCluster) -> Evidence:
         """No process, no answer, and the data directory still there."""
-        node = cluster.node(self.node)
-        facts = _signs_of_life(cluster, node) | {"data": node.data_dir.exists()}
-        return Evidence(not facts["process"] and not facts["answers"] and facts["data"], facts)
+        facts = _signs(cluster, self.node)
+        return Evidence(_dead(facts) and facts["data"], facts)
 
     def heal(self, cluster: EtcdCluster) -> None:
         """Switch it on again; its data tells it who it is."""
         cluster.node(self.node).start("", "existing")
 
 
-@dataclass(frozen=True, slots=True)
-class NodeWiped:
-    """The machine is there and empty: reinstalled, or its disk was replaced.
-
-    Args:
-        node: the node's name.
-    """
-
-    node: str
-
-    def preflight(self, cluster: EtcdCluster) -> None:
-        """The node has to be up."""
-        _require_running(cluster, self.node)
+class NodeWiped(_OneNode):
+    """The machine is there and empty: reinstalled, or its disk was replaced."""
 
     def inject(self, cluster: EtcdCluster) -> None:
         """Kill it and remove its data."""
@@ -62,31 +61,12 @@ class NodeWiped:
 
     def evidence(self, cluster: EtcdCluster) -> Evidence:
         """No process, no answer, no data, and still on the member list."""
-        node = cluster.node(self.node)
-        facts = _signs_of_life(cluster, node) | {
-            "data": node.data_dir.exists(),
-            "listed": cluster.member_of(node) is not None,
-        }
-        bit = not facts["process"] and not facts["answers"] and not facts["data"] and facts["listed"]
-        return Evidence(bit, facts)
-
-    def heal(self, cluster: EtcdCluster) -> None:
-        """Nothing: wiped data does not come back."""
+        facts = _signs(cluster, self.node)
+        return Evidence(_dead(facts) and not facts["data"] and facts["listed"], facts)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeGone:
-    """The machine is gone for good; whoever replaces it does so under another address.
-
-    Args:
-        node: the node's name.
-    """
-
-    node: str
-
-    def preflight(self, cluster: EtcdCluster) -> None:
-        """The node has to be up."""
-        _require_running(cluster, self.node)
+class NodeGone(_OneNode):
+    """The machine is gone for good; whoever replaces it does so under another address."""
 
     def inject(self, cluster: EtcdCluster) -> None:
         """Kill it, remove its data, never let it start again."""
@@ -94,31 +74,12 @@ class NodeGone:
 
     def evidence(self, cluster: EtcdCluster) -> Evidence:
         """No process, no answer, cannot be started, and still on the member list."""
-        node = cluster.node(self.node)
-        facts = _signs_of_life(cluster, node) | {
-            "destroyed": node.destroyed,
-            "listed": cluster.member_of(node) is not None,
-        }
-        bit = not facts["process"] and not facts["answers"] and facts["destroyed"] and facts["listed"]
-        return Evidence(bit, facts)
-
-    def heal(self, cluster: EtcdCluster) -> None:
-        """Nothing: gone is gone."""
+        facts = _signs(cluster, self.node)
+        return Evidence(_dead(facts) and facts["destroyed"] and facts["listed"], facts)
 
 
-@dataclass(frozen=True, slots=True)
-class MemberPaused:
-    """The process stands still with its sockets open, as on a frozen virtual machine.
-
-    Args:
-        node: the node's name.
-    """
-
-    node: str
-
-    def preflight(self, cluster: EtcdCluster) -> None:
-        """The node has to be up."""
-        _require_running(cluster, self.node)
+class MemberPaused(_OneNode):
+    """The process stands still with its sockets open, as on a frozen virtual machine."""
 
     def inject(self, cluster: EtcdCluster) -> None:
         """Stop the process's time."""
@@ -138,14 +99,17 @@ class MemberPaused:
             node.resume()
 
 
-def _require_running(cluster: EtcdCluster, name: str) -> None:
-    try:
-        node = cluster.node(name)
-    except ClusterError as error:
-        raise FaultError(str(error)) from error
-    if not node.running:
-        raise FaultError(f"node {name} is off already; the fault would change nothing")
+def _signs(cluster: EtcdCluster, name: str) -> dict[str, bool]:
+    """What is seen of a node from outside and on its disk."""
+    node = cluster.node(name)
+    return {
+        "process": node.pid != 0 and psutil.pid_exists(node.pid),
+        "answers": cluster.status(node) is not None,
+        "data": node.data_dir.exists(),
+        "destroyed": node.destroyed,
+        "listed": cluster.member_of(node) is not None,
+    }
 
 
-def _signs_of_life(cluster: EtcdCluster, node: EtcdNode) -> dict[str, bool]:
-    return {"process": node.pid != 0 and psutil.pid_exists(node.pid), "answers": cluster.status(node) is not None}
+def _dead(facts: dict[str, bool]) -> bool:
+    return not facts["process"] and not facts["answers"]
