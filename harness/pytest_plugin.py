@@ -19,7 +19,7 @@ from harness.judging.ledger import Ledger
 from harness.judging.verdict import Finding, GuaranteeBroken, Verdict
 from harness.lab import Lab, LabSettings
 from harness.run_folder import RunFolder
-from harness.spec import CaseMatrix, CaseSpec, Target
+from harness.spec import REFERENCE, CaseMatrix, CaseSpec, Target
 from harness.tools import REPLACE_NODE, DeployTool, reference_tool, replace_command
 
 RUN = pytest.StashKey[RunFolder]()
@@ -185,7 +185,7 @@ def lab(lab_settings: LabSettings, case: CaseSpec) -> Lab:  # noqa: ARG001 - one
 def tool(pytestconfig: pytest.Config, case: CaseSpec) -> DeployTool:
     """The tool under test in this case."""
     timeout = float(pytestconfig.getoption("--replace-timeout"))
-    if case.target.tool == "reference":
+    if case.target.tool == REFERENCE:
         return reference_tool(case.target.variant)
     return replace_command(str(pytestconfig.getoption("--replace-command")), timeout)
 

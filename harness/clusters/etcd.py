@@ -217,8 +217,8 @@ class EtcdCluster:
     def _await_writes(self, founders: list[EtcdNode]) -> list[Header]:
         headers = []
         for node in founders:
-            self.await_healthy(node)
-            with self.client(node) as client:
+            with self.client(node, _POLL_TIMEOUT_SECONDS) as client:
+                self._await(node, client.healthy, "be healthy", READY_SECONDS)
                 header = self._await(node, partial(_try_write, client), "take a write", READY_SECONDS)
             headers.append(header)
             self.journal.append("node.ready", node=node.name, member_id=header.member_id)

@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.clusters.ownership import Ownership
 from harness.errors import UsageError
 from harness.journal import Journal
-from harness.spec import Target
+from harness.spec import REFERENCE, Target
 from harness.waiting import SYSTEM_CLOCK, Clock
 
 REPLACE_NODE = "replace-node"
@@ -163,7 +163,7 @@ def replace_command(command: str, timeout_seconds: float) -> DeployTool:
 def reference_tool(variant: str, timeout_seconds: float = 60.0) -> DeployTool:
     """Our own small procedure, with the strategy or defect of that name."""
     command = (sys.executable, "-m", "harness.tools.reference", variant)
-    return DeployTool(Target("reference", variant), command, timeout_seconds)
+    return DeployTool(Target(REFERENCE, variant), command, timeout_seconds)
 
 
 def _why_not(program: str) -> str:
