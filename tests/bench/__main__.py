@@ -33,7 +33,7 @@ LEAST_CASES_AN_HOUR = 600
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--pairs", type=int, default=40, help="pairs of starts (default: 40)")
+    words.add_argument("--pairs", type=int, default=60, help="pairs of starts (default: 60)")
     words.add_argument("--skip-rate", action="store_true", help="leave out the cases an hour")
     asked = words.parse_args()
     good = bench_start(asked.pairs)
