@@ -1,4 +1,4 @@
-"""nox -s scenarios | tests | lint | types | bench: each makes its own environment from requirements.lock."""
+"""nox -s scenarios | images | tests | lint | types | bench: each makes its own environment from requirements.lock."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def scenarios(session: nox.Session) -> None:
     words = session.posargs
     spread = [] if "-n" in words or "-s" in words else ["-n", WORKERS]
     session.run("pytest", "scenarios", *spread, *words)
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    """What kind clusters are made of, where no image registry is reachable; as root, once."""
+    install(session)
+    session.run("afterfault", "images", "build", *session.posargs)
 
 
 @nox.session

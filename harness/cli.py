@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,10 +12,11 @@ import click
 
 from harness import __version__
 from harness.clusters.etcd_release import find_releases
-from harness.clusters.ownership import collect_garbage
-from harness.doctor import examine
+from harness.clusters.garbage import collect_garbage
+from harness.doctor import ETCD, KIND, Examined, examine_etcd, examine_kind
 from harness.errors import HarnessError
 from harness.judging.ledger import Ledger
+from harness.nodeimage.commands import images
 from harness.run_folder import RunFolder
 from reports import verdicts
 from reports.gate import decide
@@ -102,27 +105,56 @@ def gate(run: Path, ledger: Path | None) -> None:
 @main.command()
 @click.option("--dry-run", is_flag=True, help="only tell what would be removed")
 def gc(*, dry_run: bool) -> None:
-    """Remove what dead runs left behind on this machine: processes, data, leases.
+    """Remove what dead runs left behind on this machine.
 
-    Runs that live are never touched. Needed only after `--keep`, or when a run and its reaper were both killed.
+    Processes, data, kubeconfigs, leases; containers, networks, volumes and images in the Docker engine. Runs that
+    live are never touched. Needed only after `--keep`, or when a run and its reaper were both killed. Exits 4 when
+    a dead run has things in an engine that does not answer.
     """
-    told = collect_garbage(dry_run=dry_run)
-    for text in told:
-        click.echo(f"{'would remove' if dry_run else 'removed'} {text}")
+    verb, told = "would remove" if dry_run else "removing", []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        click.echo(f"{verb} {text}")
+
+    collect_garbage(dry_run=dry_run, tell=tell)
     if not told:
         click.echo("nothing to remove")
 
 
 @main.command()
+@click.option("--only", type=click.Choice((ETCD, KIND)), help="look at what these scenarios need, and nothing else")
+@click.option("--json", "as_json", is_flag=True, help="for machines: a list of {group, what, good, seen, mend}")
 @click.option("--etcd-dir", multiple=True, type=click.Path(path_type=Path), help="as for pytest")
-def doctor(etcd_dir: tuple[Path, ...]) -> None:
+def doctor(only: str | None, etcd_dir: tuple[Path, ...], *, as_json: bool) -> None:
     """Say what this machine can run, and the command that mends what it can't. Exits 4 when something is missing."""
-    findings = examine(lambda: find_releases(etcd_dir), Path.cwd())
-    for finding in findings:
-        click.echo(f"{'ok     ' if finding.good else 'MISSING'} {finding.what}: {finding.seen}")
-        if not finding.good:
-            click.echo(f"        mend: {finding.mend}")
+    findings: list[Examined] = []
+    if only != KIND:
+        findings += examine_etcd(lambda: find_releases(etcd_dir), Path.cwd())
+    if only != ETCD:
+        findings += examine_kind()
+    click.echo(_as_json(findings) if as_json else _told(findings))
     sys.exit(0 if all(finding.good for finding in findings) else 4)
+
+
+def _as_json(findings: list[Examined]) -> str:
+    told = [asdict(finding) | ({"mend": ""} if finding.good else {}) for finding in findings]
+    return json.dumps(told, indent=2)
+
+
+def _told(findings: list[Examined]) -> str:
+    lines: list[str] = []
+    for finding in findings:
+        title = f"{finding.group} scenarios"
+        if title not in lines:
+            lines.append(title)
+        lines.append(f"  {'ok     ' if finding.good else 'MISSING'} {finding.what}: {finding.seen}")
+        if not finding.good:
+            lines.append(f"          mend: {finding.mend}")
+    return "\n".join(lines)
+
+
+main.add_command(images)
 
 
 def _load(run: Path, ledger: Path | None) -> tuple[RunFolder, RunResult]:

@@ -86,6 +86,10 @@ class Journal:
         """A reading of the monotonic clock, as seconds since this journal was opened."""
         return round(moment - self._started, 6)
 
+    def now(self) -> float:
+        """Seconds since this journal was opened."""
+        return self.elapsed(self._now())
+
     def entries(self) -> Sequence[Entry]:
         """All entries so far, oldest first."""
         with self._lock:

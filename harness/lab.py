@@ -13,10 +13,10 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.clusters.etcd import EtcdCluster
-from harness.clusters.etcd_node import EtcdNode
+from harness.clusters.members import EtcdMembers, MemberNode
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
 from harness.expectations import Expectation, World
 from harness.faults import Fault
@@ -24,9 +24,10 @@ from harness.journal import Entry
 from harness.judging import Finding, GuaranteeBroken, Inconclusive, Verdict, judge, judge_all, judge_so_far
 from harness.orders import Order
 from harness.spec import CaseSpec
-from harness.stage import LabSettings, Stage
+from harness.stage import LabSettings
+from harness.stages import stage_of
 from harness.taps.node_tap import NodeTap
-from harness.tools import RECOVER_QUORUM, REPLACE_NODE, DeployTool, Task, ToolRun
+from harness.tools import DeployTool, Task, ToolRun
 from harness.tools.stepwise import walk
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
@@ -40,7 +41,7 @@ class Request(Protocol):
     def sentence(self) -> str:
         """For people."""
 
-    def prepare(self, cluster: EtcdCluster, tap: NodeTap, snapshots: Path) -> Task:
+    def prepare(self, cluster: Any, tap: NodeTap, snapshots: Path) -> Task:
         """Turn it into a task for this cluster."""
 
 
@@ -58,7 +59,7 @@ class Lab:
         self.findings: dict[str, Finding] = {}
 
     @contextlib.contextmanager
-    def start(self, spec: CaseSpec) -> Iterator[EtcdCluster]:
+    def start(self, spec: CaseSpec) -> Iterator[EtcdMembers[Any]]:
         """Build a healthy cluster under traffic; on the way out look once more, clean up, seal.
 
         A problem of the harness inside is written to the journal, and makes each guarantee of the
@@ -70,7 +71,7 @@ class Lab:
             LeftoverError: something could not be removed; after the journal is sealed.
         """
         self.spec = spec
-        self._stage = stage = Stage(spec, self._settings, self._clock)
+        self._stage = stage = stage_of(spec, self._settings, self._clock)
         built = False
         try:
             stage.build()
@@ -125,16 +126,18 @@ class Lab:
         run = tool.run(
             task, self._settings.ownership, self._stage.journal, self._stage.folder / f"tool-{number}.log", self._clock
         )
-        if task.name == REPLACE_NODE:
-            self._look_at_exit(task)
-        if task.name == RECOVER_QUORUM:
+        if task.recovers:
             self._adopt_restored_cluster()
+        else:
+            self._look_at_exit(task)
         self._stage.watch.look()
         return run
 
     def walk(self, order: Order) -> None:
         """Take the order's steps on the cluster itself, each tried once, with no tool in between."""
         self._stage.step(f"order {order.id}: {', '.join(map(str, order.steps))}")
+        if not isinstance(self._stage.cluster, EtcdCluster):
+            raise HarnessError("orders are walked on bare etcd only")
         walk(self._stage.cluster, order, self._clock)
 
     def save_snapshot(self) -> Path:
@@ -207,7 +210,7 @@ class Lab:
         node = self._stage.cluster.node(task.new)
         row = self._stage.cluster.member_of(node)
         # An election may be under way just then; two timeouts are its usual length.
-        patience = 2 * self.spec.cluster.election_ms / 1000
+        patience = 2 * self.spec.cluster.election_seconds
         healthy = node.running and self._healthy_within(node, patience)
         self._stage.journal.append(
             "probe.at_exit",
@@ -217,7 +220,7 @@ class Lab:
             healthy=healthy,
         )
 
-    def _healthy_within(self, node: EtcdNode, seconds: float) -> bool:
+    def _healthy_within(self, node: MemberNode, seconds: float) -> bool:
         with self._stage.cluster.client(node, seconds) as client, contextlib.suppress(WaitTimeout):
             return until(client.healthy, what="health", deadline_seconds=seconds, clock=self._clock)
         return False

@@ -14,44 +14,27 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from harness.clusters.etcd_release import EtcdRelease, find_releases
 from harness.clusters.ownership import Ownership
-from harness.errors import HarnessError, MachineError, UsageError
+from harness.errors import HarnessError
 from harness.judging.ledger import Ledger
 from harness.judging.verdict import Finding, GuaranteeBroken, Verdict
 from harness.lab import Lab, LabSettings
+from harness.pytest_options import (
+    CONTROL_PLANE_SECONDS,
+    MEMBER_SECONDS,
+    OWN_COMMANDS,
+    check_words,
+    kind_words,
+    skip_without_kind,
+)
 from harness.run_folder import RunFolder
-from harness.spec import REFERENCE, CaseMatrix, CaseSpec, Target
-from harness.tools import REPLACE_NODE, DeployTool, reference_tool, replace_command
+from harness.spec import REFERENCE, CaseMatrix, CaseSpec, KindSpec, Target
+from harness.tools import REPLACE_CONTROL_PLANE, REPLACE_NODE, DeployTool, reference_tool, replace_command
 
 RUN = pytest.StashKey[RunFolder]()
 LEDGER = pytest.StashKey[Ledger]()
 RELEASES = pytest.StashKey[Sequence[EtcdRelease]]()
 SEED = pytest.StashKey[int]()
 DONE = "done "
-_NEEDS = ("etcd",)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options users and CI hold on to; docs/architecture.md explains each."""
-    group = parser.getgroup("afterfault", "deploy tooling under documented bad days")
-    group.addoption("--run-dir", default="", metavar="DIR", help="leave the run here (default: runs/<time>)")
-    group.addoption("--seed", type=int, default=None, help="feeds every random choice (default: drawn and printed)")
-    group.addoption(
-        "--keep", nargs="?", const="always", default="no", choices=("no", "always", "on-failure"),
-        help="leave clusters up to look at; `afterfault gc` removes them",
-    )  # fmt: skip
-    group.addoption(
-        "--require", default="", metavar="NEED,..", help=f"a missing need is an error, not a skip: {', '.join(_NEEDS)}"
-    )
-    group.addoption("--shard-index", type=int, default=0, metavar="I", help="run the I-th part of the cases, from 0")
-    group.addoption("--shard-count", type=int, default=1, metavar="N", help="of N parts")
-    group.addoption(
-        "--etcd-dir", action="append", default=[], metavar="DIR",
-        help="folder with etcd, etcdctl and etcdutl; may be given more than once",
-    )  # fmt: skip
-    group.addoption("--replace-command", metavar="CMD", help="put your own node replacement under test")
-    group.addoption(
-        "--replace-timeout", type=float, default=60.0, metavar="SECONDS", help="kill it after that long (default: 60)"
-    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -61,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _plays_scenarios(config):
         return
     try:
-        _check_words(config)
+        check_words(config)
         config.stash[RELEASES] = find_releases([Path(folder) for folder in config.getoption("--etcd-dir")])
         worker = getattr(config, "workerinput", None)
         if worker is not None:
@@ -121,7 +104,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep this shard's cases only."""
+    """Skip what this machine can't run, and keep this shard's cases only."""
+    if RUN in config.stash:
+        skip_without_kind(config, items)
     index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
     if count == 1:
         return
@@ -168,6 +153,7 @@ def lab_settings(pytestconfig: pytest.Config) -> Iterator[LabSettings]:
         pytestconfig.stash[RELEASES],
         ownership,
         keep,
+        kind=kind_words(pytestconfig),
         progress=lambda line: _tell(folder, line),
         ended=lambda spec, findings: _tell(folder, DONE + _in_short(ledger, spec, findings)),
     )
@@ -184,10 +170,12 @@ def lab(lab_settings: LabSettings, case: CaseSpec) -> Lab:  # noqa: ARG001 - one
 @pytest.fixture(scope="module")
 def tool(pytestconfig: pytest.Config, case: CaseSpec) -> DeployTool:
     """The tool under test in this case."""
-    timeout = float(pytestconfig.getoption("--replace-timeout"))
+    on_kind = isinstance(case.cluster, KindSpec)
     if case.target.tool == REFERENCE:
-        return reference_tool(case.target.variant)
-    return replace_command(str(pytestconfig.getoption("--replace-command")), timeout)
+        return reference_tool(case.target.variant, CONTROL_PLANE_SECONDS if on_kind else MEMBER_SECONDS)
+    option = OWN_COMMANDS[REPLACE_CONTROL_PLANE if on_kind else REPLACE_NODE]
+    timeout = pytestconfig.getoption("--replace-timeout") or (CONTROL_PLANE_SECONDS if on_kind else MEMBER_SECONDS)
+    return replace_command(str(pytestconfig.getoption(option)), timeout, option)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -232,20 +220,6 @@ def _plays_scenarios(config: pytest.Config) -> bool:
     return any(path == scenarios or scenarios in path.parents or path in scenarios.parents for path in asked)
 
 
-def _check_words(config: pytest.Config) -> None:
-    unknown = set(filter(None, config.getoption("--require").split(","))) - set(_NEEDS)
-    if unknown:
-        raise UsageError(f"--require {', '.join(sorted(unknown))}: known needs are {', '.join(_NEEDS)}")
-    index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
-    if not 0 <= index < count:
-        raise UsageError(f"--shard-index {index} is not one of 0 to {count - 1}")
-    # An empty one is an unset variable of a CI job, which must not end in testing the reference tools instead.
-    if config.getoption("--replace-command") is not None:
-        replace_command(config.getoption("--replace-command"), config.getoption("--replace-timeout"))
-    if os.name != "posix" or not Path("/proc").exists():
-        raise MachineError("etcd clusters here need Linux: every node has its own address in 127.0.0.0/8")
-
-
 def _open_run(config: pytest.Config) -> None:
     seed = config.getoption("--seed")
     config.stash[SEED] = random.SystemRandom().randrange(2**32) if seed is None else seed
@@ -260,9 +234,10 @@ def _open_run(config: pytest.Config) -> None:
 
 def _targets(config: pytest.Config, matrix: CaseMatrix) -> tuple[Target, ...]:
     """The user's own command where it fits, else the reference tool's variants."""
-    command = config.getoption("--replace-command")
-    if command and matrix.task == REPLACE_NODE:
-        return (replace_command(command, config.getoption("--replace-timeout")).target,)
+    option = OWN_COMMANDS.get(matrix.task)
+    command = config.getoption(option) if option else None
+    if option and command:
+        return (replace_command(command, MEMBER_SECONDS, option).target,)
     return tuple(reference_tool(variant).target for variant in matrix.variants)
 
 

@@ -6,6 +6,7 @@ asked of it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,10 +21,36 @@ REFERENCE = "reference"
 # Keys of the traffic that witnesses a fault: registers are overwritten, log keys are written once.
 REGISTER_PREFIX = "afterfault/register/"
 LOG_PREFIX = "afterfault/log/"
+# The same through an API server: ConfigMaps, and where etcd keeps those of the log.
+CONFIGMAP_NAMESPACE = "afterfault-traffic"
+CONFIGMAP_LOG = "log-"
+CONFIGMAP_LOG_KEYS = f"/registry/configmaps/{CONFIGMAP_NAMESPACE}/{CONFIGMAP_LOG}"
+
+
+class ClusterShape(ABC):
+    """What kind of cluster a case is played on, and how big."""
+
+    __slots__ = ()
+    strict_reconfig_check: bool
+
+    @property
+    @abstractmethod
+    def election_seconds(self) -> float:
+        """Etcd's ``--election-timeout``."""
+
+    @property
+    @abstractmethod
+    def voters(self) -> int:
+        """Voting etcd members at the start."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Short name of the shape."""
 
 
 @dataclass(frozen=True, slots=True)
-class EtcdSpec:
+class EtcdSpec(ClusterShape):
     """A multi-node etcd cluster.
 
     Args:
@@ -51,10 +78,69 @@ class EtcdSpec:
             raise UsageError(f"election_ms {self.election_ms} is under five heartbeats of {self.heartbeat_ms} ms")
 
     @property
+    def election_seconds(self) -> float:
+        """As asked for."""
+        return self.election_ms / 1000
+
+    @property
+    def voters(self) -> int:
+        """All members vote at the start."""
+        return self.members
+
+    @property
     def label(self) -> str:
         """Short name of the shape, as ``3-strict`` or ``5-relaxed``."""
         parts = [str(self.members), "strict" if self.strict_reconfig_check else "relaxed"]
         return "-".join(parts + ["tls"] * self.mutual_tls)
+
+
+@dataclass(frozen=True, slots=True)
+class KindSpec(ClusterShape):
+    """A Kubernetes cluster made by kind: node containers, kubeadm, stacked etcd.
+
+    Args:
+        control_planes: 1 to 3; more than one brings kind's load balancer.
+        workers: 0 to 5.
+        strict_reconfig_check: etcd's ``--strict-reconfig-check`` on every control plane.
+        kubernetes: a version as ``1.34.4``; empty means that of the preferred node image.
+        etcd: a version as ``3.6.6``; empty means that of the preferred node image.
+        mounts: ``(folder here, folder in every node)`` pairs.
+        ports: ``(port here on loopback, port in the first node)`` pairs; 0 here picks a free one.
+    """
+
+    control_planes: int = 1
+    workers: int = 0
+    strict_reconfig_check: bool = True
+    kubernetes: str = ""
+    etcd: str = ""
+    mounts: tuple[tuple[str, str], ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.control_planes <= 3:
+            raise UsageError(f"a kind cluster has 1 to 3 control planes here, not {self.control_planes}")
+        if not 0 <= self.workers <= 5:
+            raise UsageError(f"a kind cluster has 0 to 5 workers here, not {self.workers}")
+        if any(not 0 <= port < 2**16 for pair in self.ports for port in pair):
+            raise UsageError(f"ports are 0 to 65535, not {self.ports}")
+
+    @property
+    def election_seconds(self) -> float:
+        """Kubeadm leaves etcd's default."""
+        return 1.0
+
+    @property
+    def voters(self) -> int:
+        """Every control plane has an etcd member."""
+        return self.control_planes
+
+    @property
+    def label(self) -> str:
+        """Short name of the shape, as ``kind-3-relaxed`` or ``kind-1+2w``."""
+        nodes = f"{self.control_planes}+{self.workers}w" if self.workers else str(self.control_planes)
+        strictness = [] if self.control_planes == 1 else ["strict" if self.strict_reconfig_check else "relaxed"]
+        skew = [f"k{self.kubernetes}"] * bool(self.kubernetes) + [f"e{self.etcd}"] * bool(self.etcd)
+        return "-".join(["kind", nodes, *strictness, *skew])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +205,7 @@ class CaseSpec:
     scenario: str
     incident: str
     target: Target
-    cluster: EtcdSpec
+    cluster: ClusterShape
     guarantees: tuple[str, ...]
     seed: int = 0
     write_gap_seconds: float = 5.0
@@ -148,9 +234,16 @@ class CaseSpec:
             UsageError: the data does not have a spec's shape.
         """
         try:
-            return msgspec.convert(data, cls)
+            return msgspec.convert(data, cls, dec_hook=_shape)
         except msgspec.ValidationError as error:
             raise UsageError(f"not a case spec: {error}") from error
+
+
+def _shape(kind: type, data: Any) -> ClusterShape:
+    """Kind clusters have control planes, etcd clusters have members."""
+    if kind is not ClusterShape:
+        raise NotImplementedError(f"no {kind} in a case spec")
+    return msgspec.convert(data, KindSpec if "control_planes" in data else EtcdSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +256,8 @@ class CaseMatrix:
         variants: variants of the reference tool.
         shapes: cluster shapes.
         quick: labels ``variant-shape`` (``*`` matches) of the default selection; the rest is slow.
+        write_gap_seconds: as in a `CaseSpec`.
+        traffic: as in a `CaseSpec`.
     """
 
     scenario: str
@@ -170,13 +265,17 @@ class CaseMatrix:
     guarantees: tuple[str, ...]
     task: str
     variants: tuple[str, ...]
-    shapes: tuple[EtcdSpec, ...]
+    shapes: tuple[ClusterShape, ...]
     quick: tuple[str, ...] = ("*",)
+    write_gap_seconds: float = 5.0
+    traffic: TrafficSpec = TrafficSpec()
 
     def cases(self, targets: tuple[Target, ...], seed: int) -> list[CaseSpec]:
         """All cases for these targets, in a stable order."""
         return [
-            CaseSpec(self.scenario, self.incident, target, shape, self.guarantees, seed)
+            CaseSpec(
+                self.scenario, self.incident, target, shape, self.guarantees, seed, self.write_gap_seconds, self.traffic
+            )
             for target in targets
             for shape in self.shapes
         ]

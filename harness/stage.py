@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from harness import __version__
-from harness.clusters.etcd import EtcdCluster
-from harness.clusters.etcd_release import EtcdRelease, pick_release
+from harness.clusters.etcd_release import EtcdRelease
+from harness.clusters.members import EtcdMembers
 from harness.clusters.ownership import Ownership
 from harness.errors import MachineError
 from harness.journal import Journal
@@ -21,11 +23,25 @@ from harness.probes.store import observe_keyspace, observe_serving, observe_snap
 from harness.run_folder import FULL_MIB
 from harness.spec import CaseSpec
 from harness.taps.node_tap import NodeTap
-from harness.tools import RECOVER_QUORUM, Task
-from harness.traffic import Traffic
+from harness.tools import Task
+from harness.traffic import Store, Traffic
 from harness.waiting import Clock
 
 _WARM_UP_WRITES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class KindWords:
+    """What the user named for kind clusters; what is None is found.
+
+    Args:
+        node_image: reference of an image.
+        kind, kubectl: paths of binaries.
+    """
+
+    node_image: str | None = None
+    kind: str | None = None
+    kubectl: str | None = None
 
 
 @dataclass(slots=True)
@@ -38,6 +54,7 @@ class LabSettings:
         releases: etcd releases there are, the preferred one first.
         ownership: whose processes and data these are.
         keep: ``no``, ``on-failure`` or ``always``: leave the cluster up for a person to look at.
+        kind: what the user named for kind clusters.
         progress: told what happens, a line each.
         ended: told how each case ended.
         anything_kept: set once a cluster was left up.
@@ -48,13 +65,14 @@ class LabSettings:
     releases: Sequence[EtcdRelease]
     ownership: Ownership
     keep: str = "no"
+    kind: KindWords = field(default_factory=KindWords)
     progress: Callable[[str], None] = lambda _: None
     ended: Callable[[CaseSpec, Sequence[Finding]], None] = lambda _spec, _findings: None
     anything_kept: bool = False
 
 
-class Stage:
-    """One case's stage.
+class Stage(ABC):
+    """One case's stage; each sort of cluster has its own.
 
     Args:
         spec: what is to be played.
@@ -67,17 +85,22 @@ class Stage:
     Leaves behind: a cluster, threads and sockets, until `strike`; the case's folder always.
     """
 
+    # After how long without an answer a node that served counts as silent; None leaves that to its process.
+    silence_seconds: float | None = None
+
     def __init__(self, spec: CaseSpec, settings: LabSettings, clock: Clock) -> None:
-        self._spec, self._settings = spec, settings
+        self.spec, self.settings = spec, settings
         self.folder = settings.cases / folder_name(spec.case_id)
         self.work = settings.ownership.lease.work / self.folder.name
         self.leftovers: list[str] = []
         self.tasks: list[Task] = []
         self.keep = False
-        self._clock = clock
-        self._struck = contextlib.ExitStack()
+        self.clock = clock
+        self.struck = contextlib.ExitStack()
+        self.cluster: EtcdMembers[Any]
+        self.traffic: Traffic | None = None
         self.journal = Journal(self.folder / "journal.jsonl", clock.monotonic)
-        self._struck.callback(self.journal.seal)
+        self.struck.callback(self.journal.seal)
         self.journal.append(
             "case.opened",
             spec=spec.to_json(),
@@ -86,31 +109,54 @@ class Stage:
             harness_version=__version__,
         )
 
+    @abstractmethod
+    def make_cluster(self) -> EtcdMembers[Any]:
+        """The cluster, not started yet."""
+
+    @abstractmethod
+    def start_cluster(self) -> None:
+        """Start it and wait until it is healthy."""
+
+    @abstractmethod
+    def make_tap(self) -> NodeTap:
+        """The tool's hand on its machines."""
+
+    @abstractmethod
+    def make_store(self) -> Store:
+        """Whom traffic calls."""
+
+    @abstractmethod
+    def collect_logs(self) -> None:
+        """Copy what tells what happened into the case's folder."""
+
+    @abstractmethod
+    def remove_cluster(self) -> list[str]:
+        """Remove it; returns a sentence for each thing that could not be removed."""
+
+    def look_closer(self) -> None:  # noqa: B027 - a stage may have nothing to add
+        """What the last look of this sort of cluster looks at beside its members."""
+
     def build(self) -> None:
         """Start everything, and wait until a healthy cluster takes traffic.
 
         Raises:
-            MachineError: a release or a port is missing here.
+            MachineError: a release, an image or a port is missing here.
             ClusterError: the cluster did not become healthy.
         """
-        spec, settings = self._spec, self._settings
-        self.step(f"etcd cluster {spec.cluster.label}")
-        release = pick_release(settings.releases, spec.cluster.release)
-        self.cluster = EtcdCluster(
-            spec.cluster, release, self.work, self.journal, settings.ownership, clock=self._clock
-        )
-        self._struck.callback(self._remove_cluster)
-        self._struck.callback(self._collect_logs)
-        self.tap = NodeTap(self.cluster, self.journal, self.work / "snapshots")
-        self._struck.callback(self.tap.close)
-        self.watch = MembershipWatch(self.cluster, self.journal)
-        self._struck.callback(self.watch.stop)
-        self.traffic = Traffic(spec.traffic, self.cluster, self.journal, self._clock) if spec.traffic else None
-        self.cluster.start()
+        self.step(f"cluster {self.spec.cluster.label}")
+        self.cluster = self.make_cluster()
+        self.struck.callback(self._remove_or_keep)
+        self.struck.callback(self._collect_logs)
+        self.tap = self.make_tap()
+        self.struck.callback(self.tap.close)
+        self.watch = MembershipWatch(self.cluster, self.journal, self.silence_seconds)
+        self.struck.callback(self.watch.stop)
+        self.start_cluster()
         self.watch.start()
         self.watch.look()
-        if self.traffic:
-            self._struck.callback(self.traffic.stop)
+        if self.spec.traffic:
+            self.traffic = Traffic(self.spec.traffic, self.make_store(), self.journal, self.clock)
+            self.struck.callback(self.traffic.stop)
             self.traffic.start()
             self.traffic.await_acknowledged(_WARM_UP_WRITES)
 
@@ -122,6 +168,7 @@ class Stage:
             self.traffic.stop()
             observe_serving(self.cluster, self.journal)
             observe_keyspace(self.cluster, self.journal)
+        self.look_closer()
         for number, task in enumerate(self.tasks, start=1):
             self._look_at_snapshot(number, task)
         self.watch.stop()
@@ -134,19 +181,19 @@ class Stage:
         Raises:
             JournalWriteError, MachineError: the disk would not take the rest.
         """
-        self._struck.close()
+        self.struck.close()
 
     def step(self, text: str) -> None:
         """Say what the story does now."""
         self.journal.append("case.step", text=text)
-        self._settings.progress(f"{self._spec.case_id}: {text}")
+        self.settings.progress(f"{self.spec.case_id}: {text}")
 
     def snapshots(self, number: int) -> Path:
         """Folder for the snapshots of the tool's n-th call."""
         return self.work / "snapshots" / f"run-{number}"
 
     def _look_at_snapshot(self, number: int, task: Task) -> None:
-        role = "disaster" if task.name == RECOVER_QUORUM else f"before-change-{number}"
+        role = "disaster" if task.recovers else f"before-change-{number}"
         file = next(iter(sorted(self.snapshots(number).glob("*.db"))), self.snapshots(number) / "none.db")
         observe_snapshot(self.cluster, self.journal, file, role)
 
@@ -157,21 +204,19 @@ class Stage:
             mend = "free space, or choose another --run-dir"
             raise MachineError(f"No space left on device: {free_mib} MiB are free at the end of the case", mend=mend)
 
-    def _remove_cluster(self) -> None:
+    def _remove_or_keep(self) -> None:
         if self.keep:
-            self._settings.anything_kept = True
-            self._settings.progress(f"{self._spec.case_id}: cluster kept; remove it with `afterfault gc`")
+            self.settings.anything_kept = True
+            self.settings.progress(f"{self.spec.case_id}: cluster kept; remove it with `afterfault gc`")
             return
-        self.leftovers = self.cluster.remove()
-        self._settings.ownership.end_strays()
+        self.leftovers = self.remove_cluster()
+        self.settings.ownership.end_strays()
 
     def _collect_logs(self) -> None:
         try:
-            for node in self.cluster.nodes.values():
-                if node.log.exists():
-                    shutil.copyfile(node.log, self.folder / f"etcd-{node.name}.log")
+            self.collect_logs()
         except OSError as error:
-            raise MachineError(f"cannot keep etcd's logs in {self.folder}: {error.strerror}") from error
+            raise MachineError(f"cannot keep logs in {self.folder}: {error.strerror}") from error
 
 
 def folder_name(case_id: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+import ssl
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -12,24 +12,23 @@ from typing import TypeVar
 
 from harness.clusters.addresses import Subnet
 from harness.clusters.certificates import ClusterAuthority
-from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, Header, ListedMember, Status
+from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, Header
 from harness.clusters.etcd_node import EtcdNode, NodeSetup
 from harness.clusters.etcd_release import EtcdRelease
+from harness.clusters.members import POLL_TIMEOUT_SECONDS, EtcdMembers, run_binary
 from harness.clusters.ownership import Ownership
 from harness.errors import ClusterError, WaitTimeout
 from harness.journal import Journal
-from harness.spec import EtcdSpec
+from harness.spec import LOG_PREFIX, EtcdSpec
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
 T = TypeVar("T")
 
 READY_SECONDS = 20.0
-# Short polls: a member that is not there yet keeps a connection waiting, and a new one is served at once.
-_POLL_TIMEOUT_SECONDS = 0.3
 _POLL_EVERY_SECONDS = 0.01
 
 
-class EtcdCluster:
+class EtcdCluster(EtcdMembers[EtcdNode]):
     """Real etcd members on loopback, from nothing to removed.
 
     Args:
@@ -43,6 +42,9 @@ class EtcdCluster:
 
     Leaves behind: etcd processes, data under `work` and the subnet's lease, until `remove`.
     """
+
+    spec: EtcdSpec
+    log_prefix = LOG_PREFIX
 
     def __init__(
         self,
@@ -63,8 +65,17 @@ class EtcdCluster:
         self._setup = NodeSetup(spec, release, journal, ownership, self.authority, self.subnet.prefix)
         self._clock = clock
         self._lock = threading.Lock()
-        self.nodes: dict[str, EtcdNode] = {}
-        self.cluster_id = ""
+        self._nodes: dict[str, EtcdNode] = {}
+
+    @property
+    def nodes(self) -> dict[str, EtcdNode]:
+        """All nodes there ever were, by name."""
+        return self._nodes
+
+    @property
+    def client_context(self) -> ssl.SSLContext | None:
+        """The authority's, where there is one."""
+        return self._context
 
     def start(self) -> None:
         """Start all members at once and wait until each of them takes a write.
@@ -103,49 +114,20 @@ class EtcdCluster:
         )
         return node
 
-    def node(self, name: str) -> EtcdNode:
-        """The node of that name.
+    def admit(self, name: str) -> None:
+        """Add a fresh node to the list and start it.
 
         Raises:
-            ClusterError: there is none; names those there are.
+            WaitTimeout: not added within 20 s.
+            ClusterError: added, and not healthy within 20 s.
         """
-        if name not in self.nodes:
-            raise ClusterError(f"no node {name!r}; there are {', '.join(self.nodes)}")
-        return self.nodes[name]
-
-    def running(self) -> list[EtcdNode]:
-        """Nodes whose etcd process lives and is not paused, oldest first."""
-        return [node for node in tuple(self.nodes.values()) if node.running and not node.paused]
-
-    def client(self, node: EtcdNode, timeout_seconds: float = 1.0) -> EtcdClient:
-        """A client that talks to this node only; close it."""
-        return EtcdClient(node.client_url, self._context, timeout_seconds)
-
-    def status(self, node: EtcdNode) -> Status | None:
-        """What a node says of itself; None when it does not answer within 0.3 s."""
-        return self._ask(node, lambda client: client.status())
-
-    def members(self) -> list[ListedMember]:
-        """The member list as told by the most advanced running node; empty when nobody answers."""
-        told = []
-        for node in self.running():
-            status = self.status(node)
-            listed = self._ask(node, lambda client: client.members()[1])
-            if status is not None and listed is not None and status.header.cluster_id == self.cluster_id:
-                told.append((status.raft_term, status.raft_index, listed))
-        return max(told, key=lambda row: row[:2])[2] if told else []
-
-    def member_of(self, node: EtcdNode) -> ListedMember | None:
-        """The node's row in the member list, found by its peer URL."""
-        return next((row for row in self.members() if node.peer_url in row.peer_urls), None)
-
-    def leader(self) -> EtcdNode | None:
-        """The node most members follow; None when there is no leader."""
-        for node in self.running():
-            status = self.status(node)
-            if status is not None and status.leader == status.header.member_id:
-                return node
-        return None
+        newcomer = self.node(name)
+        up = self.running()
+        with self.client(up[-1], 5.0) as client:
+            # the strict check accepts a new member only when all others were connected for five seconds
+            until(lambda: _try_add(client, newcomer), what="a member to be added", deadline_seconds=READY_SECONDS)
+        newcomer.start(initial_cluster_of([*up, newcomer]), "existing")
+        self.await_healthy(newcomer)
 
     def await_healthy(self, node: EtcdNode, deadline_seconds: float = READY_SECONDS) -> None:
         """Wait until a linearizable read comes through this node.
@@ -153,17 +135,8 @@ class EtcdCluster:
         Raises:
             ClusterError: with the end of its log, when it does not or its process ends.
         """
-        with self.client(node, _POLL_TIMEOUT_SECONDS) as client:
+        with self.client(node, POLL_TIMEOUT_SECONDS) as client:
             self._await(node, client.healthy, "be healthy", deadline_seconds)
-
-    def save_snapshot(self, node: EtcdNode, file: Path) -> None:
-        """Save the node's store with etcdctl; works without quorum too.
-
-        Raises:
-            ClusterError: etcdctl failed.
-        """
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._run([str(self.release.etcdctl), "snapshot", "save", str(file)], self.etcdctl_environment([node]))
 
     def restore_snapshot(self, file: Path, node: EtcdNode, initial_cluster: str) -> None:
         """Make the node's data directory from a snapshot; the node has to be off and wiped.
@@ -172,7 +145,7 @@ class EtcdCluster:
             ClusterError: etcdutl failed, as it does on a file that is no snapshot.
         """
         node.folder.mkdir(parents=True, exist_ok=True)
-        self._run(
+        run_binary(
             [
                 str(self.release.etcdutl), "snapshot", "restore", str(file),
                 f"--name={node.name}", f"--data-dir={node.data_dir}",
@@ -182,21 +155,15 @@ class EtcdCluster:
             self.ownership.environment(),
         )  # fmt: skip
 
-    def etcdctl_environment(self, nodes: list[EtcdNode]) -> dict[str, str]:
-        """Environment in which plain ``etcdctl`` talks to these nodes."""
-        settings = {
-            "ETCDCTL_API": "3",
-            "ETCDCTL_ENDPOINTS": ",".join(node.client_url for node in nodes),
-            "ETCDCTL_DIAL_TIMEOUT": "2s",
-            "ETCDCTL_COMMAND_TIMEOUT": "8s",
+    def etcdctl_credentials(self) -> dict[str, str]:
+        """The client certificate, where there is TLS."""
+        if self.authority is None:
+            return {}
+        return {
+            "ETCDCTL_CACERT": str(self.authority.ca),
+            "ETCDCTL_CERT": str(self.authority.client.cert),
+            "ETCDCTL_KEY": str(self.authority.client.key),
         }
-        if self.authority is not None:
-            settings |= {
-                "ETCDCTL_CACERT": str(self.authority.ca),
-                "ETCDCTL_CERT": str(self.authority.client.cert),
-                "ETCDCTL_KEY": str(self.authority.client.key),
-            }
-        return self.ownership.environment(**settings)
 
     def remove(self) -> list[str]:
         """Stop all nodes, remove their data, give the subnet back.
@@ -217,7 +184,7 @@ class EtcdCluster:
     def _await_writes(self, founders: list[EtcdNode]) -> list[Header]:
         headers = []
         for node in founders:
-            with self.client(node, _POLL_TIMEOUT_SECONDS) as client:
+            with self.client(node, POLL_TIMEOUT_SECONDS) as client:
                 self._await(node, client.healthy, "be healthy", READY_SECONDS)
                 header = self._await(node, partial(_try_write, client), "take a write", READY_SECONDS)
             headers.append(header)
@@ -241,18 +208,6 @@ class EtcdCluster:
             raise ClusterError(f"etcd on node {node.name} ended before it could {what}", log_tail=node.log_tail())
         return seen[0]
 
-    def _ask(self, node: EtcdNode, question: Callable[[EtcdClient], T]) -> T | None:
-        with self.client(node, _POLL_TIMEOUT_SECONDS) as client:
-            try:
-                return question(client)
-            except (CallFailed, CallUnknown):
-                return None
-
-    def _run(self, command: list[str], environment: dict[str, str]) -> None:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            raise ClusterError(f"{Path(command[0]).name} {command[1]} failed", log_tail=done.stderr[-600:])
-
 
 def _described(node: EtcdNode, header: Header) -> dict[str, str]:
     return {
@@ -274,3 +229,10 @@ def _try_write(client: EtcdClient) -> Header | None:
         return client.put({"afterfault/ready": client.client_url})
     except (CallFailed, CallUnknown):
         return None
+
+
+def _try_add(client: EtcdClient, newcomer: EtcdNode) -> bool:
+    try:
+        return bool(client.member_add(newcomer.peer_url))
+    except (CallFailed, CallUnknown):
+        return False

@@ -152,9 +152,9 @@ class EtcdClient:
         return _header(answer), items[0] if items else None
 
     def keys(self, prefix: str, *, linearizable: bool = True) -> tuple[Header, list[KeyValue]]:
-        """All keys under a prefix, with their values."""
+        """All keys under a prefix, without their values."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        body = {"key": _b64(prefix), "range_end": _b64(end), "serializable": not linearizable}
+        body = {"key": _b64(prefix), "range_end": _b64(end), "serializable": not linearizable, "keys_only": True}
         answer = self._call("/v3/kv/range", body)
         return _header(answer), [_key_value(item) for item in answer.get("kvs", [])]
 

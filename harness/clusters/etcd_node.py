@@ -86,6 +86,11 @@ class EtcdNode:
         return self.folder / "data"
 
     @property
+    def has_data(self) -> bool:
+        """Whether the data directory is there."""
+        return self.data_dir.exists()
+
+    @property
     def log(self) -> Path:
         """Etcd's own log, JSON lines; survives everything but the run's work folder."""
         return self.folder / "etcd.log"

@@ -82,7 +82,7 @@ def pick_release(releases: Iterable[EtcdRelease], version: str) -> EtcdRelease:
 
 def _required(folder: Path) -> EtcdRelease:
     try:
-        return _load(folder, f"--etcd-dir {folder}")
+        return load_release(folder, f"--etcd-dir {folder}")
     except (MachineError, OSError) as error:
         raise UsageError(f"--etcd-dir {folder}: {error}") from error
 
@@ -91,7 +91,7 @@ def _optional() -> list[EtcdRelease]:
     found: list[EtcdRelease] = []
     for folder, source in [*_path_folders(), *_wheel_folder()]:
         try:
-            found.append(_load(folder, source))
+            found.append(load_release(folder, source))
         except MachineError:
             continue  # a folder on PATH with half a release is nobody's wish
     return found
@@ -122,7 +122,16 @@ def _is_script(path: Path) -> bool:
 
 
 @cache
-def _load(folder: Path, source: str) -> EtcdRelease:
+def load_release(folder: Path, source: str) -> EtcdRelease:
+    """The binaries of a folder, each asked for its version.
+
+    Args:
+        folder: with etcd, etcdctl and etcdutl.
+        source: where they come from, for people.
+
+    Raises:
+        MachineError: one is missing, does not run, is too old, or is of another version.
+    """
     etcd, etcdctl, etcdutl = paths = [folder / name for name in _BINARIES]
     missing = [path.name for path in paths if not os.access(path, os.X_OK) or path.is_dir()]
     if missing:

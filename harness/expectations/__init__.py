@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from harness.clusters.etcd import EtcdCluster
+from harness.clusters.members import EtcdMembers
 from harness.journal import Journal
 from harness.probes.membership import MembershipWatch
 from harness.probes.store import observe_serving
@@ -19,7 +20,7 @@ from harness.probes.store import observe_serving
 class World:
     """What a probe may look at."""
 
-    cluster: EtcdCluster
+    cluster: EtcdMembers[Any]
     journal: Journal
     watch: MembershipWatch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.clusters.etcd import EtcdCluster
+from harness.clusters.members import EtcdMembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,18 @@ class Fault(Protocol):
     def node(self) -> str:
         """Name of the node it befalls."""
 
-    def preflight(self, cluster: EtcdCluster) -> None:
+    def preflight(self, cluster: EtcdMembers[Any]) -> None:
         """Check, before anything is broken, that it can be injected.
 
         Raises:
             FaultError: it can't.
         """
 
-    def inject(self, cluster: EtcdCluster) -> None:
+    def inject(self, cluster: EtcdMembers[Any]) -> None:
         """Bring it about."""
 
-    def evidence(self, cluster: EtcdCluster) -> Evidence:
+    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
         """Look for signs that it is so; changes nothing."""
 
-    def heal(self, cluster: EtcdCluster) -> None:
+    def heal(self, cluster: EtcdMembers[Any]) -> None:
         """Undo what can be undone; does nothing for what is gone for good."""

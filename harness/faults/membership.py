@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from harness.clusters.etcd import EtcdCluster, initial_cluster_of
-from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient
-from harness.clusters.etcd_node import EtcdNode
+from harness.clusters.etcd_client import CallFailed, CallUnknown
+from harness.clusters.members import EtcdMembers, MemberNode
 from harness.errors import FaultError, WaitTimeout
 from harness.faults import Evidence
 from harness.waiting import until
-
-# etcd's strict check accepts a new member only when all others were connected for five seconds.
-_ADD_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +24,18 @@ class ReplacedWithoutRemoval:
 
     node: str
 
-    def preflight(self, cluster: EtcdCluster) -> None:
+    def preflight(self, cluster: EtcdMembers[Any]) -> None:
         """The node has to be up."""
         if not cluster.node(self.node).running:
             raise FaultError(f"node {self.node} is off already")
 
-    def inject(self, cluster: EtcdCluster) -> None:
-        """Add and start a newcomer, then destroy the old node."""
-        old, newcomer = cluster.node(self.node), cluster.create_node()
-        survivor = next(node for node in cluster.running() if node is not old)
-        with cluster.client(survivor, 5.0) as client:
-            until(lambda: _try_add(client, newcomer), what="a member to be added", deadline_seconds=_ADD_SECONDS)
-        named = [*(node for node in cluster.nodes.values() if node.running), newcomer]
-        newcomer.start(initial_cluster_of(named), "existing")
-        cluster.await_healthy(newcomer)
-        old.destroy()
+    def inject(self, cluster: EtcdMembers[Any]) -> None:
+        """Add a newcomer, then destroy the old node."""
+        newcomer = cluster.create_node()
+        cluster.admit(newcomer.name)
+        cluster.node(self.node).destroy()
 
-    def evidence(self, cluster: EtcdCluster) -> Evidence:
+    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
         """The old node is listed and dead, and more are listed than were there at first."""
         old, listed = cluster.node(self.node), cluster.members()
         facts = {
@@ -51,10 +43,10 @@ class ReplacedWithoutRemoval:
             "ghost_listed": any(old.peer_url in row.peer_urls for row in listed),
             "ghost_runs": old.running,
         }
-        bit = bool(facts["ghost_listed"]) and not facts["ghost_runs"] and len(listed) > cluster.spec.members
+        bit = bool(facts["ghost_listed"]) and not facts["ghost_runs"] and len(listed) > cluster.spec.voters
         return Evidence(bit, facts)
 
-    def heal(self, cluster: EtcdCluster) -> None:
+    def heal(self, cluster: EtcdMembers[Any]) -> None:
         """Nothing: to take the ghost away is the tool's job."""
 
 
@@ -68,17 +60,17 @@ class QuorumLostToGhost:
 
     node: str
 
-    def preflight(self, cluster: EtcdCluster) -> None:
+    def preflight(self, cluster: EtcdMembers[Any]) -> None:
         """One more loss has to be one too many."""
         listed, up = len(cluster.members()), len(cluster.running())
         if up - 1 > listed // 2:
             raise FaultError(f"{up - 1} of {listed} would still be a majority")
 
-    def inject(self, cluster: EtcdCluster) -> None:
+    def inject(self, cluster: EtcdMembers[Any]) -> None:
         """Destroy the node."""
         cluster.node(self.node).destroy()
 
-    def evidence(self, cluster: EtcdCluster) -> Evidence:
+    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
         """No survivor takes a write, and none knows a leader once the election timeout has passed."""
         try:
             leaderless = until(
@@ -93,23 +85,16 @@ class QuorumLostToGhost:
         facts = {"up": len(cluster.running()), "listed": len(cluster.members()), "leaderless": leaderless}
         return Evidence(not writable and len(leaderless) == len(cluster.running()), facts | {"writable": writable})
 
-    def heal(self, cluster: EtcdCluster) -> None:
+    def heal(self, cluster: EtcdMembers[Any]) -> None:
         """Nothing: the way back is the tool's job."""
 
 
-def _try_add(client: EtcdClient, newcomer: EtcdNode) -> bool:
-    try:
-        return bool(client.member_add(newcomer.peer_url))
-    except (CallFailed, CallUnknown):
-        return False
-
-
-def _leaderless(cluster: EtcdCluster, node: EtcdNode) -> bool:
+def _leaderless(cluster: EtcdMembers[Any], node: MemberNode) -> bool:
     status = cluster.status(node)
     return status is not None and not status.leader
 
 
-def _takes_write(cluster: EtcdCluster, node: EtcdNode) -> bool:
+def _takes_write(cluster: EtcdMembers[Any], node: MemberNode) -> bool:
     with cluster.client(node, 0.7) as client:
         try:
             client.put({"afterfault/evidence": node.name})

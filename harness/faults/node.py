@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
-from harness.clusters.etcd import EtcdCluster
+from harness.clusters.members import EtcdMembers
 from harness.errors import ClusterError, FaultError
 from harness.faults import Evidence
 
@@ -21,7 +22,7 @@ class _OneNode:
 
     node: str
 
-    def preflight(self, cluster: EtcdCluster) -> None:
+    def preflight(self, cluster: EtcdMembers[Any]) -> None:
         """The node has to be up."""
         try:
             node = cluster.node(self.node)
@@ -30,23 +31,23 @@ class _OneNode:
         if not node.running:
             raise FaultError(f"node {self.node} is off already; the fault would change nothing")
 
-    def heal(self, cluster: EtcdCluster) -> None:
+    def heal(self, cluster: EtcdMembers[Any]) -> None:
         """Nothing: what is gone does not come back."""
 
 
 class NodeKilled(_OneNode):
     """A power cut: the etcd process is gone, its data is there."""
 
-    def inject(self, cluster: EtcdCluster) -> None:
+    def inject(self, cluster: EtcdMembers[Any]) -> None:
         """Kill it."""
         cluster.node(self.node).kill()
 
-    def evidence(self, cluster: EtcdCluster) -> Evidence:
+    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
         """No process, no answer, and the data directory still there."""
         facts = _signs(cluster, self.node)
         return Evidence(_dead(facts) and facts["data"], facts)
 
-    def heal(self, cluster: EtcdCluster) -> None:
+    def heal(self, cluster: EtcdMembers[Any]) -> None:
         """Switch it on again; its data tells it who it is."""
         cluster.node(self.node).start("", "existing")
 
@@ -54,12 +55,12 @@ class NodeKilled(_OneNode):
 class NodeWiped(_OneNode):
     """The machine is there and empty: reinstalled, or its disk was replaced."""
 
-    def inject(self, cluster: EtcdCluster) -> None:
+    def inject(self, cluster: EtcdMembers[Any]) -> None:
         """Kill it and remove its data."""
         cluster.node(self.node).kill()
         cluster.node(self.node).wipe()
 
-    def evidence(self, cluster: EtcdCluster) -> Evidence:
+    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
         """No process, no answer, no data, and still on the member list."""
         facts = _signs(cluster, self.node)
         return Evidence(_dead(facts) and not facts["data"] and facts["listed"], facts)
@@ -68,11 +69,11 @@ class NodeWiped(_OneNode):
 class NodeGone(_OneNode):
     """The machine is gone for good; whoever replaces it does so under another address."""
 
-    def inject(self, cluster: EtcdCluster) -> None:
+    def inject(self, cluster: EtcdMembers[Any]) -> None:
         """Kill it, remove its data, never let it start again."""
         cluster.node(self.node).destroy()
 
-    def evidence(self, cluster: EtcdCluster) -> Evidence:
+    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
         """No process, no answer, cannot be started, and still on the member list."""
         facts = _signs(cluster, self.node)
         return Evidence(_dead(facts) and facts["destroyed"] and facts["listed"], facts)
@@ -81,31 +82,31 @@ class NodeGone(_OneNode):
 class MemberPaused(_OneNode):
     """The process stands still with its sockets open, as on a frozen virtual machine."""
 
-    def inject(self, cluster: EtcdCluster) -> None:
+    def inject(self, cluster: EtcdMembers[Any]) -> None:
         """Stop the process's time."""
         cluster.node(self.node).pause()
 
-    def evidence(self, cluster: EtcdCluster) -> Evidence:
+    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
         """The kernel calls it stopped, and it does not answer."""
         node = cluster.node(self.node)
         stopped = node.pid != 0 and psutil.Process(node.pid).status() == psutil.STATUS_STOPPED
         answers = cluster.status(node) is not None
         return Evidence(stopped and not answers, {"stopped": stopped, "answers": answers, "pid": node.pid})
 
-    def heal(self, cluster: EtcdCluster) -> None:
+    def heal(self, cluster: EtcdMembers[Any]) -> None:
         """Let its time go on, if it is still there."""
         node = cluster.node(self.node)
         if node.running and node.paused:
             node.resume()
 
 
-def _signs(cluster: EtcdCluster, name: str) -> dict[str, bool]:
+def _signs(cluster: EtcdMembers[Any], name: str) -> dict[str, bool]:
     """What is seen of a node from outside and on its disk."""
     node = cluster.node(name)
     return {
         "process": node.pid != 0 and psutil.pid_exists(node.pid),
         "answers": cluster.status(node) is not None,
-        "data": node.data_dir.exists(),
+        "data": node.has_data,
         "destroyed": node.destroyed,
         "listed": cluster.member_of(node) is not None,
     }

@@ -12,6 +12,9 @@ from harness.journal import Entry
 from harness.judging.timeline import Timeline, until_end
 from harness.spec import CaseSpec
 
+# What a tool may ask of a machine without laying hands on it: what a command changes is seen in the world.
+_LOOKS = ("list", "exec", "fetch")
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -144,6 +147,12 @@ class Case:
         """Data of the last entry of a kind; empty when there is none."""
         entry = self.last(kind)
         return entry.data if entry else {}
+
+    def touches(self, call: ToolCall) -> Iterator[Entry]:
+        """Calls by which the tool laid hands on a machine, while it ran; looks and commands are none."""
+        for entry in self.of_kind("tap.node_call"):
+            if call.started <= entry.at <= call.ended and entry.data["action"] not in _LOOKS:
+                yield entry
 
     def obstacle(self) -> tuple[str, int] | None:
         """Why nothing can be said about the tool here: a sentence and an entry; None when it can."""

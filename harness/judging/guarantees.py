@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.judging import history, membership, quorum_model, snapshots
+from harness.judging import (
+    availability,
+    bystanders,
+    history,
+    kubernetes,
+    membership,
+    quorum_model,
+    rbac,
+    snapshots,
+    workloads,
+)
 from harness.judging.case import Case
 from harness.judging.verdict import Finding
 
@@ -109,6 +119,51 @@ _ALL = (
         "model-agrees", "As foretold",
         "Each step of an order of membership changes ends as a small model of the quorum foretells.",
         quorum_model.model_agrees,
+    ),
+    Guarantee(
+        "nodes-ready", "Nodes ready",
+        "Every machine that is on is a Ready node, and nothing else is listed as one.",
+        kubernetes.nodes_ready,
+    ),
+    Guarantee(
+        "api-service-present", "API Service",
+        "The Service default/kubernetes is there and leads to living API servers.",
+        kubernetes.api_service_present,
+    ),
+    Guarantee(
+        "system-workloads-stable", "System stable",
+        "The cluster's own workloads are complete, available, and restart no more.",
+        workloads.system_workloads_stable,
+    ),
+    Guarantee(
+        "bootstrap-rbac-present", "RBAC there",
+        "The roles and bindings a cluster is born with are there, and the admin is let in.",
+        rbac.bootstrap_rbac_present,
+    ),
+    Guarantee(
+        "objects-decode", "Objects read",
+        "Every object of every resource can be listed, and every Secret's bytes be read.",
+        kubernetes.objects_decode,
+    ),
+    Guarantee(
+        "fresh-pod-works", "Pods work",
+        "A pod made afterwards gets service variables, DNS, the API and storage.",
+        kubernetes.fresh_pod_works,
+    ),
+    Guarantee(
+        "foreign-workloads-kept", "Others kept",
+        "What others run on the cluster is still there, or the tool says that it is lost.",
+        kubernetes.foreign_workloads_kept,
+    ),
+    Guarantee(
+        "api-available", "API there",
+        "Clients of the load balancer never wait longer than the given bound for the API.",
+        availability.api_available,
+    ),
+    Guarantee(
+        "foreign-untouched", "Neighbours safe",
+        "Whatever else runs on this engine is what it was: same IDs, start times and restart counts.",
+        bystanders.foreign_untouched,
     ),
 )  # fmt: skip
 

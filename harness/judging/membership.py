@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from harness.journal import Entry
 from harness.judging.case import Case, ToolCall
 from harness.judging.timeline import Membership
 from harness.judging.verdict import Finding, Verdict
@@ -85,8 +82,8 @@ def replacement_complete(case: Case) -> Finding:
             return _incomplete(call, listed, "new-node-not-serving", f"{call.new} takes no writes")
         if call.old in listed.nodes:
             return _incomplete(call, listed, "old-node-still-listed", f"{call.old} is still listed")
-    if len(listed.voters) != case.spec.cluster.members:
-        reason = f"{len(listed.voters)} nodes vote, not {case.spec.cluster.members}"
+    if len(listed.voters) != case.spec.cluster.voters:
+        reason = f"{len(listed.voters)} nodes vote, not {case.spec.cluster.voters}"
         return _incomplete(calls[-1], listed, "voters-missing", reason)
     return Finding(
         "replacement-complete",
@@ -101,7 +98,7 @@ def clean_before_next_node(case: Case) -> Finding:
     if not case.tool_calls:
         return _unseen("clean-before-next-node", "the tool was never called")
     for call in case.tool_calls:
-        touch = next(_touches(case, call), None)
+        touch = next(case.touches(call), None)
         if touch is None:
             continue
         alive = case.timeline.alive_at(touch.at)
@@ -185,13 +182,6 @@ def success_is_true(case: Case) -> Finding:
 def _asked_for(case: Case, at: float) -> set[str]:
     """Nodes whose replacement had been asked for by then."""
     return {call.old for call in case.tool_calls if call.started <= at}
-
-
-def _touches(case: Case, call: ToolCall) -> Iterator[Entry]:
-    """Calls by which the procedure laid hands on a node, while it ran."""
-    for entry in case.of_kind("tap.node_call"):
-        if call.started <= entry.at <= call.ended and entry.data["action"] != "list":
-            yield entry
 
 
 def _incomplete(call: ToolCall, listed: Membership, signature: str, reason: str) -> Finding:

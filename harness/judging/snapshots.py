@@ -31,7 +31,7 @@ def service_restored(case: Case) -> Finding:
     nodes = serving.data["nodes"]
     good = [name for name, told in nodes.items() if told["serves"]]
     clusters = {nodes[name]["cluster_id"] for name in good}
-    wanted = case.spec.cluster.members
+    wanted = case.spec.cluster.voters
     if len(good) < wanted or len(clusters) > 1:
         reason = (
             f"{len(good)} nodes take writes, not {wanted}" if len(good) < wanted else "nodes serve different clusters"
@@ -99,10 +99,7 @@ def botched_state_saved(case: Case) -> Finding:
 
 def _what_is_wrong(case: Case, call: ToolCall) -> Finding | None:
     seen = case.last("probe.snapshot", role=f"before-change-{call.number}")
-    touch = next(
-        (e for e in case.of_kind("tap.node_call") if call.started <= e.at <= call.ended and e.data["action"] != "list"),
-        None,
-    )
+    touch = next(case.touches(call), None)
     if touch is None:
         return None  # nothing was changed, so no snapshot was owed
     if seen is None:

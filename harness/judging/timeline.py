@@ -158,6 +158,7 @@ def until_end(entries: Sequence[Entry]) -> Sequence[Entry]:
 _NEXT_STATE = {
     "node.started": "starting",
     "node.ready": "up",
+    "node.silent": "starting",
     "node.paused": "paused",
     "node.resumed": "up",
     "node.stopped": "off",

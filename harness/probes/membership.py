@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from harness.clusters.etcd import EtcdCluster
 from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient
-from harness.clusters.etcd_node import EtcdNode
+from harness.clusters.members import EtcdMembers, MemberNode
 from harness.errors import HarnessError
 from harness.journal import Journal
 from harness.waiting import rest_unless
@@ -26,12 +25,17 @@ class MembershipWatch:
     Args:
         cluster: whom to ask.
         journal: where observations go.
+        silence_seconds: after which a node that served and answers no more gets a ``node.silent``;
+            None where the end of its etcd process is seen anyway.
 
     Leaves behind: a thread, until `stop`.
     """
 
-    def __init__(self, cluster: EtcdCluster, journal: Journal) -> None:
-        self._cluster, self._journal = cluster, journal
+    def __init__(
+        self, cluster: EtcdMembers[MemberNode], journal: Journal, silence_seconds: float | None = None
+    ) -> None:
+        self._cluster, self._journal, self._silence_seconds = cluster, journal, silence_seconds
+        self._answered: dict[str, float] = {}
         self._stopped = threading.Event()
         self._asking = threading.Lock()
         self._last: dict[str, dict[str, Any]] = {}
@@ -73,7 +77,7 @@ class MembershipWatch:
         except HarnessError as problem:
             self._problem = problem
 
-    def _ask(self, node: EtcdNode) -> None:
+    def _ask(self, node: MemberNode) -> None:
         pid = node.pid
         seen = self._observe(node)
         told = {name: value for name, value in seen.items() if name not in ("raft_index", "revision")}
@@ -83,8 +87,17 @@ class MembershipWatch:
         if seen.get("leader") and pid and self._ready.get(node.name) != pid:
             self._ready[node.name] = pid
             self._journal.append("node.ready", node=node.name, member_id=seen["member_id"])
+        self._note_silence(node.name, answered="error" not in seen)
 
-    def _observe(self, node: EtcdNode) -> dict[str, Any]:
+    def _note_silence(self, node: str, *, answered: bool) -> None:
+        now = self._journal.now()
+        if answered or self._silence_seconds is None:
+            self._answered[node] = now
+        elif node in self._ready and now - self._answered.get(node, now) > self._silence_seconds:
+            del self._ready[node]
+            self._journal.append("node.silent", node=node, since=round(self._answered[node], 3))
+
+    def _observe(self, node: MemberNode) -> dict[str, Any]:
         if node.name not in self._connections:
             self._connections[node.name] = self._cluster.client(node, _TIMEOUT_SECONDS)
         client = self._connections[node.name]

@@ -10,22 +10,22 @@ from typing import Any
 
 from harness.clusters.etcd import EtcdCluster, initial_cluster_of
 from harness.clusters.etcd_client import CallFailed, CallUnknown
-from harness.clusters.etcd_node import EtcdNode
+from harness.clusters.members import EtcdMembers, MemberNode
 from harness.errors import ClusterError
 from harness.journal import Journal
-from harness.spec import LOG_PREFIX, EtcdSpec
+from harness.spec import EtcdSpec
 
 _TIMEOUT_SECONDS = 2.0
 
 
-def observe_serving(cluster: EtcdCluster, journal: Journal) -> None:
+def observe_serving(cluster: EtcdMembers[MemberNode], journal: Journal) -> None:
     """Write through each running node and note who took it (``probe.serving``)."""
     nodes = cluster.running()
     answers = _each(nodes, lambda node: _try_write(cluster, node))
     journal.append("probe.serving", nodes={node.name: told for node, told in zip(nodes, answers, strict=True)})
 
 
-def observe_keyspace(cluster: EtcdCluster, journal: Journal) -> None:
+def observe_keyspace(cluster: EtcdMembers[MemberNode], journal: Journal) -> None:
     """Read all log keys through each running node (``probe.keyspace``).
 
     Linearizable where possible; where quorum is gone, the node's own copy, and the entry says so.
@@ -33,7 +33,9 @@ def observe_keyspace(cluster: EtcdCluster, journal: Journal) -> None:
     """
     known: dict[tuple[tuple[str, int], ...], str] = {}
     nodes = cluster.running()
-    for node, seen in zip(nodes, _each(nodes, lambda node: _read_log_keys(cluster, node)), strict=True):
+    for node, seen in zip(
+        nodes, _each(nodes, lambda node: _read_log_keys(cluster, node, cluster.log_prefix)), strict=True
+    ):
         keys: dict[str, int] | None = seen.pop("keys", None)
         if keys is not None:
             frozen = tuple(sorted(keys.items()))
@@ -42,7 +44,7 @@ def observe_keyspace(cluster: EtcdCluster, journal: Journal) -> None:
         journal.append("probe.keyspace", node=node.name, **seen)
 
 
-def observe_snapshot(cluster: EtcdCluster, journal: Journal, file: Path, role: str) -> None:
+def observe_snapshot(cluster: EtcdMembers[MemberNode], journal: Journal, file: Path, role: str) -> None:
     """Restore a snapshot into a scratch member, start it, and note what it holds (``probe.snapshot``).
 
     Args:
@@ -57,7 +59,7 @@ def observe_snapshot(cluster: EtcdCluster, journal: Journal, file: Path, role: s
     journal.append("probe.snapshot", **seen)
 
 
-def _each(nodes: list[EtcdNode], ask: Callable[[EtcdNode], dict[str, Any]]) -> list[dict[str, Any]]:
+def _each(nodes: list[MemberNode], ask: Callable[[MemberNode], dict[str, Any]]) -> list[dict[str, Any]]:
     """Ask all nodes at once: one that does not answer costs its timeout only once."""
     if not nodes:
         return []
@@ -65,7 +67,7 @@ def _each(nodes: list[EtcdNode], ask: Callable[[EtcdNode], dict[str, Any]]) -> l
         return list(pool.map(ask, nodes))
 
 
-def _try_write(cluster: EtcdCluster, node: EtcdNode) -> dict[str, Any]:
+def _try_write(cluster: EtcdMembers[MemberNode], node: MemberNode) -> dict[str, Any]:
     with cluster.client(node, _TIMEOUT_SECONDS) as client:
         try:
             header = client.put({f"afterfault/serving/{node.name}": "yes"})
@@ -74,16 +76,16 @@ def _try_write(cluster: EtcdCluster, node: EtcdNode) -> dict[str, Any]:
     return {"serves": True, "cluster_id": header.cluster_id, "member_id": header.member_id}
 
 
-def _read_log_keys(cluster: EtcdCluster, node: EtcdNode) -> dict[str, Any]:
+def _read_log_keys(cluster: EtcdMembers[Any], node: MemberNode, prefix: str) -> dict[str, Any]:
     error = ""
     with cluster.client(node, _TIMEOUT_SECONDS) as client:
         for linearizable in (True, False):
             try:
-                header, items = client.keys(LOG_PREFIX, linearizable=linearizable)
+                header, items = client.keys(prefix, linearizable=linearizable)
             except (CallFailed, CallUnknown) as failure:
                 error = str(failure)[:160]
                 continue
-            keys = {item.key.removeprefix(LOG_PREFIX): item.mod_revision for item in items}
+            keys = {item.key.removeprefix(prefix): item.mod_revision for item in items}
             return {
                 "cluster_id": header.cluster_id,
                 "revision": header.revision,
@@ -93,7 +95,7 @@ def _read_log_keys(cluster: EtcdCluster, node: EtcdNode) -> dict[str, Any]:
     return {"error": error}
 
 
-def _try_restore(cluster: EtcdCluster, file: Path) -> dict[str, Any]:
+def _try_restore(cluster: EtcdMembers[MemberNode], file: Path) -> dict[str, Any]:
     folder = cluster.work / f"scratch-{file.parent.name}-{file.stem}"
     spare = _ScratchMember(cluster, folder)
     try:
@@ -107,8 +109,8 @@ def _try_restore(cluster: EtcdCluster, file: Path) -> dict[str, Any]:
 class _ScratchMember:
     """A cluster of one, beside the one under test, whose journal nobody keeps."""
 
-    def __init__(self, cluster: EtcdCluster, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, cluster: EtcdMembers[MemberNode], folder: Path) -> None:
+        self._folder, self._prefix = folder, cluster.log_prefix
         folder.mkdir(parents=True)
         journal = Journal(folder / "scratch.jsonl", lambda: 0.0)
         self._cluster = EtcdCluster(
@@ -121,7 +123,7 @@ class _ScratchMember:
         self._cluster.restore_snapshot(file, node, peers)
         node.start(peers, "new")
         self._cluster.await_healthy(node)
-        seen = _read_log_keys(self._cluster, node)
+        seen = _read_log_keys(self._cluster, node, self._prefix)
         return {"restorable": "keys" in seen, "keys": seen.get("keys", {}), "error": seen.get("error", "")}
 
     def remove(self) -> None:

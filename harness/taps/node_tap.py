@@ -12,44 +12,54 @@ import secrets
 import stat
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from harness.clusters.etcd import EtcdCluster
+from harness.clusters.members import EtcdMembers
 from harness.errors import HarnessError
 from harness.journal import Journal
 from harness.taps import node_command
 
 _TAP_HOST = 253
+# Nothing is changed by these; what a command changes is told by the world.
+LOOKS = ("list", "exec", "fetch")
+
+Deed = Callable[[dict[str, Any]], Any]
 
 
-class NodeTap:
+class NodeTap(ABC):
     """Serves one cluster's machines to a tool.
 
     Args:
         cluster: whose machines.
         journal: where calls go (``tap.node_call``).
         snapshots: folder in which the tool leaves snapshots; its content is noted with each call.
+        address: of loopback, to listen on.
 
     Leaves behind: a thread and a listening socket, until `close`.
     """
 
-    def __init__(self, cluster: EtcdCluster, journal: Journal, snapshots: Path) -> None:
+    def __init__(self, cluster: EtcdMembers[Any], journal: Journal, snapshots: Path, address: str) -> None:
         self._cluster, self._journal, self.snapshots = cluster, journal, snapshots
         self._token = secrets.token_hex(16)
-        self._actions: dict[str, Callable[[dict[str, str]], Any]] = {
+        self._actions: dict[str, Deed] = {
             "list": lambda _: self._nodes(),
-            "start": self._start,
             "stop": lambda call: self._cluster.node(call["node"]).terminate(),
             "destroy": lambda call: self._cluster.node(call["node"]).destroy(),
             "wipe": lambda call: self._cluster.node(call["node"]).wipe(),
-            "restore": self._restore,
+            **self.deeds(),
         }
-        self._server = ThreadingHTTPServer((cluster.subnet.address(_TAP_HOST), 0), self._handler())
+        self._server = ThreadingHTTPServer((address, 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="node-tap", daemon=True).start()
+
+    @abstractmethod
+    def deeds(self) -> dict[str, Deed]:
+        """What these machines can do beside being stopped, destroyed and wiped."""
 
     @property
     def url(self) -> str:
@@ -70,12 +80,14 @@ class NodeTap:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, call: dict[str, str]) -> tuple[int, Any]:
+    def answer(self, call: dict[str, Any]) -> tuple[int, Any]:
         """Carry out one call and record it; returns an HTTP status and a JSON value."""
         action = call.get("action", "")
-        listed = [] if action == "list" else [row.to_json() for row in self._cluster.members()]
+        listed = [] if action in LOOKS else [row.to_json() for row in self._cluster.members()]
         saved = sorted(path.name for path in self.snapshots.glob("*.db"))
         note = {"action": action, "node": call.get("node", ""), "membership": listed, "snapshots": saved}
+        if "words" in call:
+            note["words"] = list(call["words"])
         try:
             result = self._actions[action](call)
         except KeyError as error:
@@ -99,13 +111,6 @@ class NodeTap:
             }
             for node in self._cluster.nodes.values()
         ]
-
-    def _start(self, call: dict[str, str]) -> None:
-        self._cluster.node(call["node"]).start(call["initial_cluster"], call["initial_cluster_state"])
-
-    def _restore(self, call: dict[str, str]) -> None:
-        node = self._cluster.node(call["node"])
-        self._cluster.restore_snapshot(Path(call["snapshot"]), node, call["initial_cluster"])
 
     def _command_file(self) -> Path:
         file = self._cluster.work / "afterfault-node"
@@ -135,3 +140,26 @@ class NodeTap:
                 """The journal is the log."""
 
         return Handler
+
+
+class EtcdNodeTap(NodeTap):
+    """Machines with nothing but etcd on them: the tool says how to start it, and from which snapshot.
+
+    Args:
+        cluster, journal, snapshots: as of every tap.
+    """
+
+    def __init__(self, cluster: EtcdCluster, journal: Journal, snapshots: Path) -> None:
+        self._etcd = cluster
+        super().__init__(cluster, journal, snapshots, cluster.subnet.address(_TAP_HOST))
+
+    def deeds(self) -> dict[str, Deed]:
+        """Start etcd, restore a snapshot."""
+        return {"start": self._start, "restore": self._restore}
+
+    def _start(self, call: dict[str, Any]) -> None:
+        self._etcd.node(call["node"]).start(call["initial_cluster"], call["initial_cluster_state"])
+
+    def _restore(self, call: dict[str, Any]) -> None:
+        node = self._etcd.node(call["node"])
+        self._etcd.restore_snapshot(Path(call["snapshot"]), node, call["initial_cluster"])

@@ -24,6 +24,8 @@ from harness.waiting import SYSTEM_CLOCK, Clock
 
 REPLACE_NODE = "replace-node"
 RECOVER_QUORUM = "recover-quorum"
+REPLACE_CONTROL_PLANE = "replace-control-plane"
+RECOVER_CONTROL_PLANE = "recover-control-plane"
 _TAIL_BYTES = 4000
 
 
@@ -32,7 +34,7 @@ class Task:
     """What a tool is asked to do.
 
     Args:
-        name: `REPLACE_NODE` or `RECOVER_QUORUM`.
+        name: one of the names above.
         environment: the task's own variables; docs/your-own-tool.md lists them.
         old, new: node names, for a replacement.
     """
@@ -41,6 +43,11 @@ class Task:
     environment: dict[str, str] = field(default_factory=dict)
     old: str = ""
     new: str = ""
+
+    @property
+    def recovers(self) -> bool:
+        """Whether a broken cluster is to be brought back; else a node is to be replaced."""
+        return self.name in (RECOVER_QUORUM, RECOVER_CONTROL_PLANE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +147,8 @@ class DeployTool:
         return ("signalled", 128 - code) if code < 0 else ("exited", code)
 
 
-def replace_command(command: str, timeout_seconds: float) -> DeployTool:
-    """The user's own procedure, from ``--replace-command``.
+def replace_command(command: str, timeout_seconds: float, option: str = "--replace-command") -> DeployTool:
+    """The user's own procedure, from ``--replace-command`` or its like for control planes.
 
     Raises:
         UsageError: it is empty, not there, or not executable, or has no time; told before anything is started.
@@ -149,15 +156,15 @@ def replace_command(command: str, timeout_seconds: float) -> DeployTool:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"--replace-command {command!r}: {error}") from error
+        raise UsageError(f"{option} {command!r}: {error}") from error
     if not timeout_seconds > 0:  # nan is not above 0 either
         raise UsageError(f"--replace-timeout {timeout_seconds} is not above 0")
     if not words:
-        raise UsageError("--replace-command is empty", mend="give a program, with its arguments in one string")
+        raise UsageError(f"{option} is empty", mend="give a program, with its arguments in one string")
     program = shutil.which(words[0])
     if program is None:
-        raise UsageError(f"--replace-command: {_why_not(words[0])}", mend=_mend(words[0]))
-    return DeployTool(Target("replace-command", Path(words[0]).name), (program, *words[1:]), timeout_seconds)
+        raise UsageError(f"{option}: {_why_not(words[0])}", mend=_mend(words[0]))
+    return DeployTool(Target(option.removeprefix("--"), Path(words[0]).name), (program, *words[1:]), timeout_seconds)
 
 
 def reference_tool(variant: str, timeout_seconds: float = 60.0) -> DeployTool:

@@ -6,42 +6,46 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from harness.clusters.etcd import EtcdCluster
-from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, Header
-from harness.clusters.etcd_node import EtcdNode
+from harness.clusters.etcd_client import CallFailed, CallUnknown
 from harness.errors import HarnessError
 from harness.journal import Journal
-from harness.spec import LOG_PREFIX, REGISTER_PREFIX, TrafficSpec
+from harness.spec import TrafficSpec
+from harness.traffic.configmaps import ConfigMapStore
+from harness.traffic.etcd import EtcdStore
+from harness.traffic.store import Connection, Reply, Store
 from harness.waiting import SYSTEM_CLOCK, Clock, rest_unless, until
+
+__all__ = ["ConfigMapStore", "EtcdStore", "Reply", "Store", "Tally", "Traffic"]
 
 # As gRPC's balancer does, a client leaves an endpoint alone for a while after it failed.
 _AVOID_SECONDS = 1.0
 
 
 class Traffic:
-    """Clients that call a cluster until stopped, every call written to the journal.
+    """Clients that call a store until stopped, every call written to the journal.
 
-    A write puts a register's new value and a log key that no other write touches, in one
-    transaction: registers show stale reads, log keys show every single lost write.
+    A write puts a register's new value and a log key that no other write touches: registers show
+    stale reads, log keys show every single lost write.
 
     Args:
         spec: how many clients, how fast.
-        cluster: whom they call; nodes that are switched on, also those that come later.
+        store: whom they call.
         journal: where each call is written.
         clock: where time comes from.
 
     Leaves behind: threads, until `stop`.
     """
 
-    def __init__(self, spec: TrafficSpec, cluster: EtcdCluster, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._spec, self._journal = spec, journal
+    def __init__(self, spec: TrafficSpec, store: Store, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._spec, self._store, self._journal = spec, store, journal
         self._stopped = threading.Event()
         self._tally = Tally()
         clients = [f"w{n}" for n in range(1, spec.writers + 1)] + [f"r{n}" for n in range(1, spec.readers + 1)]
         self._clients = [
-            _Client(name, number, spec, cluster, self._tally, journal, clock) for number, name in enumerate(clients)
+            _Client(name, number, spec, store, self._tally, journal, clock) for number, name in enumerate(clients)
         ]
         self._threads = [
             threading.Thread(target=self._drive, args=(client,), name=f"traffic-{client.name}", daemon=True)
@@ -50,7 +54,12 @@ class Traffic:
         self._problem: HarnessError | None = None
 
     def start(self) -> None:
-        """Let the clients go."""
+        """Let the clients go.
+
+        Raises:
+            ClusterError: what their writes need could not be made.
+        """
+        self._store.prepare(self._spec.registers)
         self._journal.append("traffic.started", writers=self._spec.writers, readers=self._spec.readers)
         for thread in self._threads:
             thread.start()
@@ -121,27 +130,27 @@ class _Client:
     name: str
     number: int
     spec: TrafficSpec
-    cluster: EtcdCluster
+    store: Store
     tally: Tally
     journal: Journal
     clock: Clock
     _calls: int = 0
     _turn: int = 0
-    _connections: dict[str, EtcdClient] = field(default_factory=dict)
+    _connections: dict[str, Connection] = field(default_factory=dict)
     _avoided_until: dict[str, float] = field(default_factory=dict)
 
     def call_once(self) -> None:
-        node = self._next_node()
-        if node is None:
+        endpoint = self._next_endpoint()
+        if endpoint is None:
             return
         self._calls += 1
         writes = self.name.startswith("w")
         operation = "write" if writes else "read"
         register = f"{(self.number + self._calls) % self.spec.registers}"
-        record: dict[str, Any] = {"client": self.name, "op": operation, "register": register, "node": node.name}
-        call = (lambda: self._write(node, register, record)) if writes else (lambda: self._read(node, register, record))
+        record: dict[str, Any] = {"client": self.name, "op": operation, "register": register, "node": endpoint}
+        call = partial(self._write if writes else self._read, endpoint, register, record)
         record["invoked"] = self.journal.elapsed(self.clock.monotonic())
-        outcome = self._attempt(node, call, record)
+        outcome = self._attempt(endpoint, call, record)
         record["completed"] = self.journal.elapsed(self.clock.monotonic())
         self.tally.count(operation, outcome)
         self.journal.append("traffic.call", **record, outcome=outcome)
@@ -150,35 +159,35 @@ class _Client:
         for connection in self._connections.values():
             connection.close()
 
-    def _attempt(self, node: EtcdNode, call: Callable[[], Header], record: dict[str, Any]) -> str:
+    def _attempt(self, endpoint: str, call: Callable[[], Reply], record: dict[str, Any]) -> str:
         try:
-            header = call()
+            reply = call()
         except (CallFailed, CallUnknown) as error:
-            self._avoided_until[node.name] = self.clock.monotonic() + _AVOID_SECONDS
+            self._avoided_until[endpoint] = self.clock.monotonic() + _AVOID_SECONDS
             record["error"] = str(error)[:160]
             return "failed" if isinstance(error, CallFailed) else "unknown"
-        record |= {"revision": header.revision, "cluster_id": header.cluster_id}
+        record |= {"revision": reply.revision, "cluster_id": reply.cluster_id}
         return "acknowledged"
 
-    def _write(self, node: EtcdNode, register: str, record: dict[str, Any]) -> Header:
+    def _write(self, endpoint: str, register: str, record: dict[str, Any]) -> Reply:
         value = record["value"] = f"{self.name}-{self._calls}"
-        return self._connection(node).put({REGISTER_PREFIX + register: value, LOG_PREFIX + value: register})
+        return self._connection(endpoint).write(register, value)
 
-    def _read(self, node: EtcdNode, register: str, record: dict[str, Any]) -> Header:
-        header, item = self._connection(node).get(REGISTER_PREFIX + register)
-        record |= {"value": item.value if item else None, "mod_revision": item.mod_revision if item else 0}
-        return header
+    def _read(self, endpoint: str, register: str, record: dict[str, Any]) -> Reply:
+        reply = self._connection(endpoint).read(register)
+        record |= {"value": reply.value, "mod_revision": reply.mod_revision}
+        return reply
 
-    def _next_node(self) -> EtcdNode | None:
+    def _next_endpoint(self) -> str | None:
         now = self.clock.monotonic()
-        nodes = [node for node in tuple(self.cluster.nodes.values()) if node.running]
-        ready = [node for node in nodes if self._avoided_until.get(node.name, 0.0) <= now]
+        endpoints = self.store.endpoints()
+        ready = [name for name in endpoints if self._avoided_until.get(name, 0.0) <= now]
         if not ready:
             return None
         self._turn += 1
         return ready[(self._turn + self.number) % len(ready)]
 
-    def _connection(self, node: EtcdNode) -> EtcdClient:
-        if node.name not in self._connections:
-            self._connections[node.name] = self.cluster.client(node, self.spec.timeout_seconds)
-        return self._connections[node.name]
+    def _connection(self, endpoint: str) -> Connection:
+        if endpoint not in self._connections:
+            self._connections[endpoint] = self.store.connect(endpoint, self.spec.timeout_seconds)
+        return self._connections[endpoint]

@@ -28,12 +28,28 @@ MAY_IMPORT = {
     "traffic": BASE | {"taps", "traffic"},
     "expectations": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations"},
     "stage": BASE | {"taps", "tools", "probes", "traffic", "judging", "__init__"},
-    "lab": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations", "judging", "stage"},
-    "doctor": BASE,
+    "stages": BASE | {"judging", "nodeimage", "taps", "probes", "traffic", "stage"},
+    "lab": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations", "judging", "stage", "stages"},
+    "admission": BASE,
+    "nodeimage": BASE | {"nodeimage"},
+    "doctor": BASE | {"admission", "nodeimage", "doctor"},
     "judging": JUDGING,
     "reports": JUDGING | {"reports"},
 }
-DOING = {"waiting", "clusters", "taps", "faults", "tools", "probes", "traffic", "expectations", "stage", "lab"}
+DOING = {
+    "waiting",
+    "clusters",
+    "taps",
+    "faults",
+    "tools",
+    "probes",
+    "traffic",
+    "expectations",
+    "stage",
+    "stages",
+    "lab",
+}
+DOING |= {"nodeimage"}
 
 
 def room_of(path: Path) -> str:

@@ -1,6 +1,8 @@
 """Nothing is left behind, however a run ends."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.clusters.ownership import LABEL_VARIABLE, Ownership, cache_folder, collect_garbage, owned_processes
+from harness.clusters.garbage import collect_garbage
+from harness.clusters.lease import Mark, is_orphaned, read_lease
+from harness.clusters.ownership import LABEL_VARIABLE, Lease, Ownership, cache_folder, owned_processes
 from harness.waiting import until
 
 CHILD = """
@@ -29,6 +33,12 @@ EtcdCluster(EtcdSpec(), find_releases([])[0], work / "owned" / "c", journal, own
 print("up", owner._reaper.pid, flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(autouse=True)
+def own_leases(tmp_path, monkeypatch):
+    """Leases of these tests lie apart: what other runs on this machine left is not collected by a test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -58,18 +68,25 @@ def test_nothing_is_left_within_a_minute_of_a_signal(run, tmp_path, number, caps
     assert not (cache_folder() / "leases" / f"{label}.json").exists()
 
 
+def collected(label, *, dry_run):
+    """What `afterfault gc` says about a run."""
+    told = []
+    collect_garbage(dry_run=dry_run, tell=told.append)
+    return [line for line in told if line.startswith(label)]
+
+
 @pytest.mark.etcd
 def test_garbage_of_a_run_whose_reaper_was_killed_too_is_collected(run, tmp_path):
     label, process, reaper = run
-    assert not [line for line in collect_garbage(dry_run=False) if line.startswith(label)], "it lives"
+    assert not collected(label, dry_run=False), "it lives"
     assert len(owned_processes(label)) == 3
     os.kill(reaper, signal.SIGKILL)
     process.kill()
     process.wait()
-    told = [line for line in collect_garbage(dry_run=True) if line.startswith(label)]
+    told = collected(label, dry_run=True)
     assert len(told) == 5, told  # three members, the folder, the lease
     assert len(owned_processes(label)) == 3, "a dry run only tells"
-    collect_garbage(dry_run=False)
+    collected(label, dry_run=False)
     assert not owned_processes(label)
     assert not (tmp_path / "owned").exists()
 
@@ -97,3 +114,86 @@ def test_a_tool_sees_nothing_that_steers_etcd(tmp_path, monkeypatch):
     assert seen["MORE"] == "yes"
     assert seen[LABEL_VARIABLE] == owner.lease.label
     assert not Path(tmp_path / "w").exists()
+
+
+def test_a_run_killed_before_its_reaper_is_awake_is_swept_all_the_same(tmp_path):
+    """The reaper is started before there is anything to own, and needs no lease file to know whose it is."""
+    label = f"test-{time.time_ns()}"
+    script = (
+        "import os, sys; from pathlib import Path; from harness.clusters.ownership import Ownership;"
+        "owner = Ownership(sys.argv[1], Path(sys.argv[2]));"
+        "print(owner._reaper.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", script, label, str(tmp_path / "owned")]
+    reaper = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout)
+    until(lambda: not psutil.pid_exists(reaper), what="the reaper to end", deadline_seconds=60)
+    assert not (tmp_path / "owned").exists()
+    assert list((cache_folder() / "leases").iterdir()) == []
+
+
+def test_a_run_whose_reaper_was_killed_gives_everything_back_itself(tmp_path):
+    owner = Ownership(f"test-{time.time_ns()}", tmp_path / "owned")
+    owner._reaper.kill()
+    owner._reaper.wait()
+    owner.release()
+    owner.release()  # does nothing
+    assert not (tmp_path / "owned").exists()
+    assert not owner.lease.file.exists()
+
+
+def test_a_lease_is_read_back_as_it_was_written(tmp_path):
+    lease = Lease("a-run", tmp_path, 7, 0.1 + 0.2, "unix:///x", ("v1", "v2"))
+    lease.write()
+    assert read_lease(lease.file) == lease
+    lease.forget()
+    assert read_lease(lease.file) is None
+    assert list(lease.file.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"label": "x"}'])
+def test_what_is_no_lease_is_not_taken_for_one(tmp_path, text):
+    file = tmp_path / "lease.json"
+    file.write_text(text)
+    assert read_lease(file) is None
+
+
+def test_marks_cover_what_is_theirs_and_nothing_else():
+    ours, theirs = Mark("a-run"), Mark("another-run")
+    cluster = "io.x-k8s.kind.cluster"
+    assert ours.cluster_prefix != theirs.cluster_prefix
+    assert ours.covers({"afterfault.run": "a-run"})
+    assert ours.covers({cluster: f"{ours.cluster_prefix}c"})
+    for labels in (
+        {}, {"afterfault.run": ""}, {"afterfault.run": "another-run"}, {cluster: ""}, {cluster: "kind"},
+        {cluster: f"{theirs.cluster_prefix}c"}, {cluster: f"x-{ours.cluster_prefix}c"}, {"x": "a-run"},
+    ):  # fmt: skip
+        assert not ours.covers(labels), labels
+
+
+def test_a_longest_name_fits_a_host_name():
+    name = f"{Mark('a' * 200).cluster_prefix}123456-external-load-balancer"
+    assert len(name) <= 63
+    assert re.fullmatch(r"[a-z0-9.-]+", name)
+
+
+def test_an_orphan_is_one_whose_process_and_lease_are_surely_gone(tmp_path):
+    dead = Lease("a-run", tmp_path, os.getpid(), 1.0)
+    assert is_orphaned(dead.owner)
+    dead.write()
+    assert not is_orphaned(dead.owner), "gc finds it by its lease"
+    dead.forget()
+    alive = Lease("a-run", tmp_path, os.getpid(), psutil.Process().create_time())
+    assert not is_orphaned(alive.owner)
+    elsewhere = json.loads(dead.owner)
+    assert not is_orphaned(json.dumps(["another machine", *elsewhere[1:]]))
+    for damaged in ("", "x", "[]", "{}", "null", "[1, 2, 3, 4]", '["a", "b", "c", "d"]'):
+        assert not is_orphaned(damaged), damaged
+
+
+def test_a_dead_run_whose_parent_never_asked_is_dead(tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as process:
+        lease = Lease("a-run", tmp_path, process.pid, psutil.Process(process.pid).create_time())
+        assert lease.owner_lives()
+        process.kill()
+        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE, what="its end", deadline_seconds=5)
+        assert not lease.owner_lives()

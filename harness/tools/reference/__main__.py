@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from harness.taps.node_command import NodeRefused
+from harness.tools.reference import recover_control_plane, replace_control_plane
 from harness.tools.reference.etcdctl import StepFailed
 from harness.tools.reference.recover_quorum import RECOVERIES, RECOVERY_DEFECTS, recover_quorum
 from harness.tools.reference.replace_node import DEFECTS, STRATEGIES, Refused, replace_node
@@ -18,6 +19,14 @@ from harness.tools.reference.replace_node import DEFECTS, STRATEGIES, Refused, r
 TASKS: dict[str, tuple[Callable[[str], None], Iterable[str]]] = {
     "replace-node": (replace_node, STRATEGIES | DEFECTS),
     "recover-quorum": (recover_quorum, RECOVERIES | RECOVERY_DEFECTS),
+    "replace-control-plane": (
+        replace_control_plane.replace_control_plane,
+        replace_control_plane.STRATEGIES | replace_control_plane.DEFECTS,
+    ),
+    "recover-control-plane": (
+        recover_control_plane.recover_control_plane,
+        recover_control_plane.RECOVERIES | recover_control_plane.RECOVERY_DEFECTS,
+    ),
 }
 
 

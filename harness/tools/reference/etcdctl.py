@@ -39,7 +39,12 @@ class Member:
 
 def members(endpoints: str) -> list[Member]:
     """The member list."""
-    rows = json.loads(_etcdctl(endpoints, "member", "list", "--write-out=json"))["members"]
+    return members_of(_etcdctl(endpoints, "member", "list", "--write-out=json"))
+
+
+def members_of(printed: str) -> list[Member]:
+    """The member list in what etcdctl printed as JSON."""
+    rows = json.loads(printed)["members"]
     return [
         Member(
             f"{row['ID']:x}",

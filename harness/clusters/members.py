@@ -1,0 +1,206 @@
+"""What the etcd members of a cluster tell, whatever machines they run on."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, ListedMember, Status
+from harness.clusters.etcd_release import EtcdRelease
+from harness.clusters.ownership import Ownership
+from harness.errors import ClusterError
+from harness.journal import Journal
+from harness.spec import ClusterShape
+
+T = TypeVar("T")
+
+# Short polls: a member that is not there yet keeps a connection waiting, and a new one is served at once.
+POLL_TIMEOUT_SECONDS = 0.3
+
+
+class MemberNode(Protocol):
+    """A machine that has, or is to have, an etcd member."""
+
+    @property
+    def name(self) -> str:
+        """Also etcd's member name."""
+
+    @property
+    def address(self) -> str:
+        """Its own IP address."""
+
+    @property
+    def client_url(self) -> str:
+        """Where clients reach its etcd."""
+
+    @property
+    def peer_url(self) -> str:
+        """Where the other members reach it."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is switched on (a paused one is)."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether its time stands still."""
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether it is gone for good."""
+
+    @property
+    def pid(self) -> int:
+        """Process ID of what has to run on it; 0 when it is off."""
+
+    @property
+    def has_data(self) -> bool:
+        """Whether etcd's data directory is there."""
+
+    def terminate(self) -> None:
+        """Orderly shutdown; data stays."""
+
+    def kill(self) -> None:
+        """A power cut; data stays."""
+
+    def pause(self) -> None:
+        """Stop its time."""
+
+    def resume(self) -> None:
+        """Let its time go on."""
+
+    def wipe(self) -> None:
+        """Remove its data; it has to be off."""
+
+    def destroy(self) -> None:
+        """Gone for good."""
+
+
+N = TypeVar("N", bound=MemberNode)
+
+
+class EtcdMembers(ABC, Generic[N]):
+    """A cluster's etcd members, each asked through its own client URL.
+
+    A cluster sets `cluster_id` once it takes writes.
+    """
+
+    spec: ClusterShape
+    work: Path
+    journal: Journal
+    ownership: Ownership
+    release: EtcdRelease
+    cluster_id: str = ""
+    # Keys of the traffic's log: each written once, by one write.
+    log_prefix: str
+
+    @property
+    @abstractmethod
+    def nodes(self) -> Mapping[str, N]:
+        """All nodes that have, had or may get a member, by name, oldest first."""
+
+    @property
+    @abstractmethod
+    def client_context(self) -> ssl.SSLContext | None:
+        """For mutual TLS; None for plain HTTP."""
+
+    @abstractmethod
+    def create_node(self) -> N:
+        """A fresh machine with a name and an address nobody had before."""
+
+    @abstractmethod
+    def admit(self, name: str) -> None:
+        """Make a fresh machine a serving member, as somebody does who looks at nothing else.
+
+        Raises:
+            ClusterError, WaitTimeout: it did not become one.
+        """
+
+    def node(self, name: str) -> N:
+        """The node of that name.
+
+        Raises:
+            ClusterError: there is none; names those there are.
+        """
+        if name not in self.nodes:
+            raise ClusterError(f"no node {name!r}; there are {', '.join(self.nodes)}")
+        return self.nodes[name]
+
+    def running(self) -> list[N]:
+        """Nodes that are switched on and not paused, oldest first."""
+        return [node for node in tuple(self.nodes.values()) if node.running and not node.paused]
+
+    def client(self, node: MemberNode, timeout_seconds: float = 1.0) -> EtcdClient:
+        """A client that talks to this node only; close it."""
+        return EtcdClient(node.client_url, self.client_context, timeout_seconds)
+
+    def status(self, node: MemberNode) -> Status | None:
+        """What a node says of itself; None when it does not answer within 0.3 s."""
+        return self._ask(node, lambda client: client.status())
+
+    def members(self) -> list[ListedMember]:
+        """The member list as told by the most advanced running node; empty when nobody answers."""
+        told = []
+        for node in self.running():
+            status = self.status(node)
+            listed = self._ask(node, lambda client: client.members()[1])
+            if status is not None and listed is not None and status.header.cluster_id == self.cluster_id:
+                told.append((status.raft_term, status.raft_index, listed))
+        return max(told, key=lambda row: row[:2])[2] if told else []
+
+    def member_of(self, node: MemberNode) -> ListedMember | None:
+        """The node's row in the member list, found by its peer URL."""
+        return next((row for row in self.members() if node.peer_url in row.peer_urls), None)
+
+    def leader(self) -> N | None:
+        """The node most members follow; None when there is no leader."""
+        for node in self.running():
+            status = self.status(node)
+            if status is not None and status.leader == status.header.member_id:
+                return node
+        return None
+
+    @abstractmethod
+    def etcdctl_credentials(self) -> dict[str, str]:
+        """Variables by which ``etcdctl`` finds its client certificate."""
+
+    def etcdctl_environment(self, nodes: Sequence[MemberNode]) -> dict[str, str]:
+        """Environment in which plain ``etcdctl`` talks to these nodes."""
+        return self.ownership.environment(
+            ETCDCTL_API="3",
+            ETCDCTL_ENDPOINTS=",".join(node.client_url for node in nodes),
+            ETCDCTL_DIAL_TIMEOUT="2s",
+            ETCDCTL_COMMAND_TIMEOUT="8s",
+            **self.etcdctl_credentials(),
+        )
+
+    def save_snapshot(self, node: MemberNode, file: Path) -> None:
+        """Save the node's store with etcdctl; works without quorum too.
+
+        Raises:
+            ClusterError: etcdctl failed.
+        """
+        file.parent.mkdir(parents=True, exist_ok=True)
+        run_binary([str(self.release.etcdctl), "snapshot", "save", str(file)], self.etcdctl_environment([node]))
+
+    def _ask(self, node: MemberNode, question: Callable[[EtcdClient], T]) -> T | None:
+        with self.client(node, POLL_TIMEOUT_SECONDS) as client:
+            try:
+                return question(client)
+            except (CallFailed, CallUnknown):
+                return None
+
+
+def run_binary(command: list[str], environment: dict[str, str]) -> None:
+    """Run one of etcd's tools to its end.
+
+    Raises:
+        ClusterError: it failed; carries the end of what it wrote.
+    """
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise ClusterError(f"{Path(command[0]).name} {command[1]} failed", log_tail=done.stderr[-600:])

@@ -1,0 +1,126 @@
+"""The options of a run: what they are called, whether their words make sense, what this machine has of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.clusters.kind_binaries import named_kind, named_kubectl
+from harness.errors import HarnessError, MachineError, UsageError
+from harness.spec import KindSpec
+from harness.stage import KindWords
+from harness.stages import kind_setup
+from harness.tools import REPLACE_CONTROL_PLANE, REPLACE_NODE, replace_command
+
+_NEEDS = ("etcd", "docker", "kind")
+# A replacement of a control plane takes a minute or two; a recovery joins two machines.
+MEMBER_SECONDS, CONTROL_PLANE_SECONDS = 60.0, 600.0
+# What a user's own command is asked to do, by its option.
+OWN_COMMANDS = {REPLACE_NODE: "--replace-command", REPLACE_CONTROL_PLANE: "--replace-control-plane-command"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options users and CI hold on to; docs/architecture.md explains each."""
+    group = parser.getgroup("afterfault", "deploy tooling under documented bad days")
+    group.addoption("--run-dir", default="", metavar="DIR", help="leave the run here (default: runs/<time>)")
+    group.addoption("--seed", type=int, default=None, help="feeds every random choice (default: drawn and printed)")
+    group.addoption(
+        "--keep", nargs="?", const="always", default="no", choices=("no", "always", "on-failure"),
+        help="leave clusters up to look at; `afterfault gc` removes them",
+    )  # fmt: skip
+    group.addoption(
+        "--require", default="", metavar="NEED,..", help=f"a missing need is an error, not a skip: {', '.join(_NEEDS)}"
+    )
+    group.addoption("--shard-index", type=int, default=0, metavar="I", help="run the I-th part of the cases, from 0")
+    group.addoption("--shard-count", type=int, default=1, metavar="N", help="of N parts")
+    group.addoption(
+        "--etcd-dir", action="append", default=[], metavar="DIR",
+        help="folder with etcd, etcdctl and etcdutl; may be given more than once",
+    )  # fmt: skip
+    group.addoption("--replace-command", metavar="CMD", help="put your own node replacement under test")
+    group.addoption(
+        "--replace-control-plane-command",
+        metavar="CMD",
+        help="put your own control plane replacement under test (kind)",
+    )
+    group.addoption(
+        "--node-image", metavar="REF", help="node image for kind clusters (default: the preferred one here)"
+    )
+    group.addoption("--kind", metavar="PATH", help="the kind binary (default: the one `afterfault images build` made)")
+    group.addoption("--kubectl", metavar="PATH", help="the kubectl binary (default: likewise)")
+    group.addoption(
+        "--replace-timeout",
+        type=float,
+        default=None,
+        metavar="SECONDS",
+        help=f"kill it after that long (default: {MEMBER_SECONDS:.0f}; control planes {CONTROL_PLANE_SECONDS:.0f})",
+    )
+
+
+def check_words(config: pytest.Config) -> None:
+    """Whether the words of the call make sense, before anything is started.
+
+    Raises:
+        UsageError: they don't.
+        MachineError: what --require asks for is not here.
+    """
+    unknown = required(config) - set(_NEEDS)
+    if unknown:
+        raise UsageError(f"--require {', '.join(sorted(unknown))}: known needs are {', '.join(_NEEDS)}")
+    index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
+    if not 0 <= index < count:
+        raise UsageError(f"--shard-index {index} is not one of 0 to {count - 1}")
+    # An empty one is an unset variable of a CI job, which must not end in testing the reference tools instead.
+    timeout = config.getoption("--replace-timeout")
+    for option in OWN_COMMANDS.values():
+        if config.getoption(option) is not None:
+            replace_command(config.getoption(option), MEMBER_SECONDS if timeout is None else timeout, option)
+    words = kind_words(config)
+    if words.node_image is not None and not words.node_image.strip():
+        raise UsageError("--node-image is empty", mend="leave --node-image out, or give it the name of an image")
+    if words.kind is not None:
+        named_kind(words.kind)
+    if words.kubectl is not None:
+        named_kubectl(words.kubectl)
+    if os.name != "posix" or not Path("/proc").exists():
+        raise MachineError("etcd clusters here need Linux: every node has its own address in 127.0.0.0/8")
+    if required(config) & {"docker", "kind"} or words.node_image is not None:
+        check_kind(config)
+
+
+def required(config: pytest.Config) -> set[str]:
+    """What must not be missing."""
+    return set(filter(None, config.getoption("--require").split(",")))
+
+
+def kind_words(config: pytest.Config) -> KindWords:
+    """What the user named for kind clusters."""
+    return KindWords(*(config.getoption(option) for option in ("--node-image", "--kind", "--kubectl")))
+
+
+def check_kind(config: pytest.Config) -> None:
+    """Whether kind clusters can be made here.
+
+    Raises:
+        MachineError: something is missing; says what mends it.
+        UsageError: what the user named is not what it should be.
+    """
+    kind_setup(kind_words(config), KindSpec())
+
+
+def skip_without_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Cases on kind join in where it is there; --require makes its absence an error instead."""
+    on_kind = [item for item in items if item.get_closest_marker("kind") and _is_selected(config, item)]
+    if not on_kind:
+        return
+    try:
+        check_kind(config)
+    except HarnessError as error:
+        for item in on_kind:
+            item.add_marker(pytest.mark.skip(reason=f"kind is not ready here: {error}"))
+
+
+def _is_selected(config: pytest.Config, item: pytest.Item) -> bool:
+    return "slow" not in item.keywords or "not slow" not in config.option.markexpr

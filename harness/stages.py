@@ -1,0 +1,150 @@
+"""The stages there are: bare etcd, and Kubernetes in kind."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from harness.clusters.docker_engine import open_engine
+from harness.clusters.etcd import EtcdCluster
+from harness.clusters.etcd_release import pick_release
+from harness.clusters.kind import KindCluster
+from harness.clusters.kind_binaries import named_kind, named_kubectl
+from harness.clusters.kind_call import KindSetup
+from harness.errors import HarnessError
+from harness.journal import Journal
+from harness.judging import Verdict, judge_all
+from harness.nodeimage import pick_node_image, tool_paths
+from harness.probes.kubernetes.availability import ApiWatch
+from harness.probes.kubernetes.basics import observe_api_service, observe_nodes, observe_rbac
+from harness.probes.kubernetes.config_maps import observe_config_maps
+from harness.probes.kubernetes.workloads import observe_workloads
+from harness.spec import CaseSpec, EtcdSpec, KindSpec
+from harness.stage import KindWords, LabSettings, Stage
+from harness.taps.control_plane_tap import ControlPlaneTap
+from harness.taps.node_tap import EtcdNodeTap, NodeTap
+from harness.traffic import ConfigMapStore, EtcdStore, Store
+from harness.waiting import Clock
+
+# A command on a node may say nothing for minutes, as kubeadm does while it waits for an etcd member.
+_ENGINE_SECONDS = 330
+
+
+class EtcdStage(Stage):
+    """Real etcd processes on loopback."""
+
+    cluster: EtcdCluster
+
+    def make_cluster(self) -> EtcdCluster:
+        """With the preferred release, or the one asked for."""
+        spec = self.spec.cluster
+        assert isinstance(spec, EtcdSpec)
+        release = pick_release(self.settings.releases, spec.release)
+        return EtcdCluster(spec, release, self.work, self.journal, self.settings.ownership, clock=self.clock)
+
+    def start_cluster(self) -> None:
+        """All members at once."""
+        self.cluster.start()
+
+    def make_tap(self) -> NodeTap:
+        """Switches etcd processes."""
+        return EtcdNodeTap(self.cluster, self.journal, self.work / "snapshots")
+
+    def make_store(self) -> Store:
+        """Etcd itself."""
+        return EtcdStore(self.cluster)
+
+    def collect_logs(self) -> None:
+        """Etcd's own, a file a node."""
+        for node in self.cluster.nodes.values():
+            if node.log.exists():
+                shutil.copyfile(node.log, self.folder / f"etcd-{node.name}.log")
+
+    def remove_cluster(self) -> list[str]:
+        """Processes, data, addresses."""
+        return self.cluster.remove()
+
+
+class KindStage(Stage):
+    """Kubernetes in kind, its stacked etcd members watched one by one, its API through the load balancer."""
+
+    cluster: KindCluster
+    # A machine that is on tells nothing of its etcd; on a busy machine an answer may take a second or two.
+    silence_seconds = 3.0
+
+    def make_cluster(self) -> KindCluster:
+        """With the preferred node image, or the one asked for."""
+        spec = self.spec.cluster
+        assert isinstance(spec, KindSpec)
+        return KindCluster(spec, kind_setup(self.settings.kind, spec), self.work, self.journal, self.settings.ownership)
+
+    def start_cluster(self) -> None:
+        """By kind, and until it is really ready; then its API is watched."""
+        self.cluster.start()
+        self._api_watch = ApiWatch(self.cluster, self.journal)
+        self.struck.callback(self._api_watch.stop)
+        self._api_watch.start()
+
+    def make_tap(self) -> NodeTap:
+        """Switches machines and runs commands on them."""
+        return ControlPlaneTap(self.cluster, self.journal, self.work / "snapshots")
+
+    def make_store(self) -> Store:
+        """The API server, as users reach it."""
+        return ConfigMapStore(self.cluster, self.cluster.cluster_id)
+
+    def look_closer(self) -> None:
+        """At what Kubernetes says of itself."""
+        self._api_watch.stop()
+        world = KindWorld(self.cluster, self.journal)
+        observe_config_maps(world)
+        observe_nodes(world)
+        observe_api_service(world)
+        observe_rbac(world)
+        observe_workloads(world)
+
+    def collect_logs(self) -> None:
+        """Kind's progress always; the nodes' logs where something is not as it was promised."""
+        broken = Verdict.merge(finding.verdict for finding in judge_all(self.journal.entries()))
+        if broken is not Verdict.RECOVERED:
+            self.cluster.export_logs(self.folder / "logs")
+        elif self.cluster.log.exists():
+            shutil.copyfile(self.cluster.log, self.folder / "kind.log")
+
+    def remove_cluster(self) -> list[str]:
+        """By kind; what it leaves is told."""
+        return self.cluster.remove()
+
+
+@dataclass(frozen=True, slots=True)
+class KindWorld:
+    """What Kubernetes probes may look at."""
+
+    cluster: KindCluster
+    journal: Journal
+
+
+def kind_setup(words: KindWords, spec: KindSpec) -> KindSetup:
+    """Engine, node image and binaries for a shape.
+
+    Raises:
+        MachineError: one of them is missing; says what mends it.
+    """
+    engine = open_engine(_ENGINE_SECONDS)
+    image = pick_node_image(words.node_image or "", spec.kubernetes, spec.etcd)
+    tools = tool_paths()
+    kind = named_kind(words.kind) if words.kind else tools.kind
+    kubectl = named_kubectl(words.kubectl) if words.kubectl else tools.kubectl
+    return KindSetup(engine, image.reference, kind, kubectl)
+
+
+def stage_of(spec: CaseSpec, settings: LabSettings, clock: Clock) -> Stage:
+    """The stage for a case's sort of cluster.
+
+    Raises:
+        HarnessError: nobody has a stage for it.
+    """
+    sort = {EtcdSpec: EtcdStage, KindSpec: KindStage}.get(type(spec.cluster))
+    if sort is None:
+        raise HarnessError(f"no stage for a {type(spec.cluster).__name__}")
+    return sort(spec, settings, clock)

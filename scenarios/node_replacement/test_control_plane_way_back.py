@@ -1,0 +1,71 @@
+"""The way back for a kubeadm cluster: from 2 of 4 by a snapshot, and the gentler one while quorum holds (incident 002).
+
+"In order to get the cluster back into working shape, I did do a restore and rebuild", after "a backup
+of the botched etcd situation" (002_638ead7455fd6626.txt).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.expectations import NO_GHOST, SERVICE_RESTORED
+from harness.faults.membership import QuorumLostToGhost, ReplacedWithoutRemoval
+from harness.lab import Lab
+from harness.spec import CaseMatrix, CaseSpec, KindSpec
+from harness.tools import RECOVER_CONTROL_PLANE, DeployTool
+from harness.tools.kind_tasks import RecoverControlPlane
+
+INCIDENT = "002_638ead7455fd6626.txt"
+pytestmark = [pytest.mark.kind, pytest.mark.incident(INCIDENT)]
+
+_RESTORED = ("service-restored", "no-ghost-member", "writes-before-snapshot-kept", "botched-state-saved", "nodes-ready")
+_RELAXED = (KindSpec(control_planes=3, strict_reconfig_check=False),)
+
+CASES = (
+    CaseMatrix(
+        scenario="control_plane_recovery",
+        incident=INCIDENT,
+        guarantees=_RESTORED,
+        task=RECOVER_CONTROL_PLANE,
+        variants=("restore-snapshot", "restore-unsaved", "half-restore", "wait-and-hope"),
+        shapes=_RELAXED,
+        quick=("restore-snapshot-*",),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def restored(lab: Lab, case: CaseSpec, tool: DeployTool) -> Lab:
+    """Given 2 of 4 and a snapshot from before, when the cluster is recovered."""
+    with lab.start(case):
+        snapshot = lab.save_snapshot()
+        lab.let_traffic_write(20)
+        lab.inject(ReplacedWithoutRemoval("control-plane"), QuorumLostToGhost("control-plane2"))
+        lab.run(tool, RecoverControlPlane(snapshot))
+        lab.observe(SERVICE_RESTORED, NO_GHOST)
+    return lab
+
+
+def test_service_is_restored(restored: Lab) -> None:
+    """Every control plane's etcd takes writes again, all in one cluster (002_638ead7455fd6626.txt)."""
+    restored.judge("service-restored")
+
+
+def test_no_ghost_is_left(restored: Lab) -> None:
+    """The restored membership holds the living only; else the next loss ends it again (002_638ead7455fd6626.txt)."""
+    restored.judge("no-ghost-member")
+
+
+def test_loss_is_bounded_by_the_snapshot(restored: Lab) -> None:
+    """What was acknowledged before the snapshot is there, and what is gone is counted (002_638ead7455fd6626.txt)."""
+    restored.judge("writes-before-snapshot-kept")
+
+
+def test_the_botched_state_is_saved_first(restored: Lab) -> None:
+    """What was broken is kept before it is overwritten: it held the newest writes (002_638ead7455fd6626.txt)."""
+    restored.judge("botched-state-saved")
+
+
+def test_nodes_are_ready(restored: Lab) -> None:
+    """Kubernetes itself is back on every machine, not etcd alone (002_638ead7455fd6626.txt)."""
+    restored.judge("nodes-ready")

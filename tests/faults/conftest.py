@@ -1,0 +1,80 @@
+"""One kind cluster for all tests of a worker; every test brings it back to its golden state."""
+
+import os
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from harness.clusters import kind
+from harness.clusters.golden import Golden
+from harness.clusters.kube_api import KubeApi, super_admin_of
+from harness.clusters.ownership import Ownership
+from harness.errors import MachineError
+from harness.journal import Journal
+from harness.judging import judge_so_far
+from harness.judging.guarantees import GUARANTEES
+from harness.spec import CaseSpec, KindSpec, Target
+from harness.stage import KindWords
+from harness.stages import kind_setup
+
+SPEC = KindSpec()
+CASE = CaseSpec("proof", "000_ef3e953d37b9f50a.txt", Target("reference", "none"), SPEC, tuple(GUARANTEES))
+
+
+@pytest.fixture(scope="session")
+def kind_cluster(tmp_path_factory, pytestconfig):
+    try:
+        setup = kind_setup(KindWords(), SPEC)
+    except MachineError as error:
+        if "kind" in pytestconfig.getoption("--require").split(","):
+            raise
+        pytest.skip(f"kind is not ready here: {error}")
+    work = tmp_path_factory.mktemp("kind")
+    ownership = Ownership(f"test-{os.getpid()}-{time.time_ns()}", work / "owned")
+    journal = Journal(work / "journal.jsonl", time.monotonic)
+    cluster = kind.KindCluster(SPEC, setup, work / "owned" / "cluster", journal, ownership)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        left = cluster.remove()
+        journal.seal()
+        ownership.release()
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def golden(kind_cluster):
+    return Golden.take(kind_cluster)
+
+
+@pytest.fixture(scope="session")
+def root(kind_cluster):
+    """The API as somebody whose rights nobody can take away."""
+    with KubeApi(super_admin_of(kind_cluster), 10) as api:
+        yield api
+
+
+@dataclass
+class Story:
+    """A case's journal, played on the shared cluster."""
+
+    cluster: kind.KindCluster
+    journal: Journal
+
+    def fault(self, name="Broken"):
+        self.journal.append("fault.injected", fault=name, node="")
+        self.journal.append("fault.evidence", fault=name, node="", bit=True, facts={})
+
+    def judged(self, guarantee):
+        return judge_so_far(guarantee, self.journal.entries())
+
+
+@pytest.fixture
+def story(kind_cluster, tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", time.monotonic)
+    journal.append("case.opened", spec=CASE.to_json())
+    journal.append("cluster.started", cluster_id="c1")
+    yield Story(kind_cluster, journal)
+    journal.seal()
