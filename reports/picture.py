@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.journal import Entry
 from harness.judging import Case
+from harness.judging.case import LOOKS
 from reports import node_lane
 from reports.anchors import slug
 from reports.canvas import GUTTER, RIGHT, WIDTH, Box, Label, Scale, beside, in_rows, path, rect, text, wide
@@ -79,9 +80,12 @@ def _lanes(case: Case) -> Iterator[_Lane]:
     if case.last("fault.injected"):
         yield _Lane("faults", _ROWS * _ROW, _faults)
     for node in node_lane.worth_a_lane(case.timeline):
-        yield _Lane(node, _LANE, node_lane.lane(node))
+        # the gutter takes as many letters as a node of bare etcd needs
+        yield _Lane(node.removeprefix("control-"), _LANE, node_lane.lane(node))
     if case.timeline.quorums:
         yield _Lane("voters", _LANE, _vote)
+    if case.last("probe.api"):
+        yield _Lane("API", _LANE, _api)
     if any(call.op == "write" for call in case.calls):
         yield _Lane("writes", _WRITES + _BRACKET, _writes)
 
@@ -100,8 +104,8 @@ def _tool(case: Case, scale: Scale) -> Iterator[str]:
 
 
 def _changes(case: Case) -> Iterator[Entry]:
-    """What the tool did to machines; looking at the member list changes nothing."""
-    return (entry for entry in case.of_kind("tap.node_call") if entry.data["action"] != "list")
+    """What the tool did to machines; looks and commands are not told one by one."""
+    return (entry for entry in case.of_kind("tap.node_call") if entry.data["action"] not in LOOKS)
 
 
 def _steps(case: Case, scale: Scale) -> Iterator[str]:
@@ -153,20 +157,29 @@ def _vote(case: Case, scale: Scale) -> Iterator[str]:
 
 
 def _writes(case: Case, scale: Scale) -> Iterator[str]:
+    writes = [(call.completed, call.acknowledged) for call in case.calls if call.op == "write"]
+    yield from _bars(writes, scale, _WRITES)
+    yield from _longest_wait(case, scale)
+
+
+def _api(case: Case, scale: Scale) -> Iterator[str]:
+    asked = [(entry.data["completed"], entry.data["ok"]) for entry in case.of_kind("probe.api")]
+    yield from _bars(asked, scale, _LANE)
+
+
+def _bars(moments: Sequence[tuple[float, bool]], scale: Scale, height: float) -> Iterator[str]:
+    """How many calls ended well and how many did not, over time."""
     good, bad = [0] * _BINS, [0] * _BINS
-    for call in case.calls:
-        if call.op == "write":
-            place = min(_BINS - 1, int(call.completed / scale.end * _BINS))
-            (good if call.acknowledged else bad)[place] += 1
+    for at, went_well in moments:
+        (good if went_well else bad)[min(_BINS - 1, int(at / scale.end * _BINS))] += 1
     most, width = max([*good, *bad, 1]), (WIDTH - GUTTER - RIGHT) / _BINS
     for counts, kind in ((good, "ok"), (bad, "no")):
         for place, count in enumerate(counts):
             if count:
                 # few bad ones among many good ones have to be seen as well
-                tall = max(7.0 if kind == "no" else 2.0, count / most * _WRITES)
-                yield rect(f"write {kind}", Box(GUTTER + place * width, _WRITES - tall, width - 1, tall))
-    yield path("base", f"M{GUTTER:.0f} {_WRITES + 0.5:.1f} H{WIDTH - RIGHT:.0f}")
-    yield from _longest_wait(case, scale)
+                tall = max(7.0 if kind == "no" else 2.0, count / most * height)
+                yield rect(f"write {kind}", Box(GUTTER + place * width, height - tall, width - 1, tall))
+    yield path("base", f"M{GUTTER:.0f} {height + 0.5:.1f} H{WIDTH - RIGHT:.0f}")
 
 
 def _longest_wait(case: Case, scale: Scale) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from harness.judging.timeline import Timeline, until_end
 from harness.spec import CaseSpec
 
 # What a tool may ask of a machine without laying hands on it: what a command changes is seen in the world.
-_LOOKS = ("list", "exec", "fetch")
+LOOKS = ("list", "exec", "fetch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Case:
         """
         if not entries or entries[0].kind != "case.opened":
             raise UsageError("the journal does not begin with case.opened")
-        return cls(CaseSpec.from_json(entries[0].data["spec"]), until_end(entries))
+        return cls(CaseSpec.from_json(entries[0].data["spec"]), _with_short_names(until_end(entries)))
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -151,7 +151,7 @@ class Case:
     def touches(self, call: ToolCall) -> Iterator[Entry]:
         """Calls by which the tool laid hands on a machine, while it ran; looks and commands are none."""
         for entry in self.of_kind("tap.node_call"):
-            if call.started <= entry.at <= call.ended and entry.data["action"] not in _LOOKS:
+            if call.started <= entry.at <= call.ended and entry.data["action"] not in LOOKS:
                 yield entry
 
     def obstacle(self) -> tuple[str, int] | None:
@@ -184,3 +184,20 @@ def _call(entry: Entry) -> Call:
         data["invoked"], data["completed"], data["outcome"],
         data.get("revision", 0), data.get("mod_revision", 0), data.get("cluster_id", ""),
     )  # fmt: skip
+
+
+def _with_short_names(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Kind begins every node's name with the cluster's, which differs from run to run and tells nobody anything."""
+    made = next((entry for entry in entries if entry.kind == "cluster.creating"), None)
+    if made is None:
+        return entries
+    prefix = f"{made.data['name']}-"
+    return [replace(entry, data=_without(entry.data, prefix)) for entry in entries]
+
+
+def _without(value: Any, prefix: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(prefix, "")
+    if isinstance(value, dict):
+        return {name.replace(prefix, ""): _without(inner, prefix) for name, inner in value.items()}
+    return [_without(inner, prefix) for inner in value] if isinstance(value, list | tuple) else value

@@ -288,7 +288,7 @@ def test_what_another_owns_is_refused(owner, client, foreign):
             engine.remove(client, thing, ours)
 
 
-def test_what_the_engine_refuses_to_remove_is_told(owner, client, foreign):
+def test_what_the_engine_refuses_to_remove_is_told(owner, client):
     """A volume of ours that somebody else's container has in use is not taken away from it."""
     volume = client.volumes.create(f"{owner.lease.label}-v", labels=owner.labels())
     theirs = client.api.create_container(

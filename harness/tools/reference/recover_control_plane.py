@@ -77,7 +77,8 @@ class ControlPlaneRecovery:
                 continue
             if name in self.survivors:
                 machines.run_on(name, "kubeadm", "reset", "--force", "--skip-phases=remove-etcd-member")
-                machines.run_on(name, "rm", "-rf", _ASIDE, "/etc/cni/net.d")
+                # its old data goes by hand: that is part of the phase left out, which asks a cluster that is no more
+                machines.run_on(name, "rm", "-rf", "/var/lib/etcd", _ASIDE, "/etc/cni/net.d")
             machines.join(self.first, node, skip_etcd_check=False)
             machines.await_control_plane(name)
 
