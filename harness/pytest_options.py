@@ -107,7 +107,7 @@ def check_kind(config: pytest.Config) -> None:
         MachineError: something is missing; says what mends it.
         UsageError: what the user named is not what it should be.
     """
-    kind_setup(kind_words(config), KindSpec())
+    kind_setup(kind_words(config), KindSpec()).engine.close()
 
 
 def skip_without_kind(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -76,7 +76,9 @@ class KindStage(Stage):
         """With the preferred node image, or the one asked for."""
         spec = self.spec.cluster
         assert isinstance(spec, KindSpec)
-        return KindCluster(spec, kind_setup(self.settings.kind, spec), self.work, self.journal, self.settings.ownership)
+        setup = kind_setup(self.settings.kind, spec)
+        self.struck.callback(setup.engine.close)
+        return KindCluster(spec, setup, self.work, self.journal, self.settings.ownership)
 
     def start_cluster(self) -> None:
         """By kind, and until it is really ready; then its API is watched."""

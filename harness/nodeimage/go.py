@@ -95,12 +95,16 @@ def build(programs: GoPrograms, folder: Path) -> None:
     (work / "go.sum").write_text(sums + "".join((source / "go.sum").read_text() for source in sources))
     flags = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in programs.variables.items())])
     (folder / "bin").mkdir()
+    command = ["go", "build", "-ldflags", flags, "-o", f"{folder / 'bin'}/", *programs.programs.values()]
+    run(command, folder=work, extra=ENVIRONMENT)
     for name, package in programs.programs.items():
-        run(
-            ["go", "build", "-ldflags", flags, "-o", str(folder / "bin" / name), package],
-            folder=work,
-            extra=ENVIRONMENT,
-        )
+        (folder / "bin" / default_name(package)).rename(folder / "bin" / name)
+
+
+def default_name(package: str) -> str:
+    """What Go calls the program of a package: its last part, a major version does not count."""
+    parts = package.split("/")
+    return parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]
 
 
 def build_own(names: Sequence[str], folder: Path) -> None:

@@ -1,12 +1,17 @@
 """An image of some hundred bytes whose only program waits for ever: no registry, no compiler, no package needed."""
 
+import contextlib
 import io
-import json
+import os
 import platform
 import struct
 import tarfile
+import uuid
 
 import docker
+
+# Of this test run alone, and known to the processes it starts.
+SMALL = os.environ.setdefault("AFTERFAULT_TEST_IMAGE", f"afterfault-test/wait:{uuid.uuid4().hex[:8]}")
 
 # A loop around one system call that returns at signals only: pause on x86-64, ppoll without anything on arm64.
 _PROGRAMS = {
@@ -26,15 +31,20 @@ def wait_program() -> bytes:
     return header + struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x1000) + code
 
 
-def load_small_image(client: docker.DockerClient, name: str, labels: dict[str, str], disk_mib: int = 0) -> str:
-    """Make the image; it has its disk at /var, which a volume put there is filled from. Returns its ID."""
+@contextlib.contextmanager
+def small_image(client: docker.DockerClient, disk_mib: int):
+    """The image, as long as it is needed; it has its disk at /var, which a volume put there is filled from."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for path, content in (("wait", wait_program()), ("var/disk", bytes(disk_mib * 2**20))):
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(content), 0o755
             tar.addfile(entry, io.BytesIO(content))
-    changes = ['ENTRYPOINT ["/wait"]', *(f"LABEL {key}={json.dumps(value)}" for key, value in labels.items())]
-    repository, _, tag = name.partition(":")
-    client.api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag, changes=changes)
-    return str(client.api.inspect_image(name)["Id"])
+    repository, _, tag = SMALL.partition(":")
+    client.api.import_image_from_data(
+        archive.getvalue(), repository=repository, tag=tag, changes=['ENTRYPOINT ["/wait"]']
+    )
+    try:
+        yield
+    finally:
+        client.api.remove_image(SMALL, force=True)

@@ -18,14 +18,15 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.clusters import engine
-from harness.clusters.bystanders import look
+from harness.clusters.bystanders import look, observe_bystanders
 from harness.clusters.docker_engine import open_engine
 from harness.clusters.lease import Lease, Mark, read_lease
 from harness.clusters.ownership import Ownership, owned_processes, sweep
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
+from harness.journal import Journal, read
+from harness.judging.bystanders import changes
 from harness.waiting import until
-from tests.contract.small_image import load_small_image
-from tests.contract.victims import SMALL
+from tests.contract.small_image import SMALL, small_image
 
 ROOT = Path(__file__).parents[2]
 NOTHING_THERE = "unix:///nonexistent/docker.sock"
@@ -37,8 +38,7 @@ def client():
         opened = open_engine()
     except MachineError as error:
         pytest.skip(str(error))
-    with contextlib.closing(opened):
-        load_small_image(opened, SMALL, {}, disk_mib=48)
+    with contextlib.closing(opened), small_image(opened, disk_mib=48):
         yield opened
 
 
@@ -318,6 +318,31 @@ def test_whose_a_container_is_decides_whether_it_is_a_bystander(run, owner, clie
     assert foreign.id in seen
     assert len(others) == 3
     assert not seen & {checked["Id"], *others}
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        (lambda one: one.restart(timeout=0), "was started anew"),
+        (lambda one: one.kill(), "runs no more"),
+        (lambda one: one.remove(force=True, v=True), "is gone"),
+    ],
+)
+def test_what_is_done_to_a_bystander_shows_in_the_journal(owner, client, tmp_path, deed, said):
+    theirs = client.containers.run(SMALL, detach=True, network_mode="none")
+    journal = Journal(tmp_path / "journal.jsonl", time.monotonic)
+    try:
+        observe_bystanders(client, owner.lease.mark, journal)
+        deed(theirs)
+        observe_bystanders(client, owner.lease.mark, journal)
+    finally:
+        with contextlib.suppress(docker.errors.NotFound):
+            theirs.remove(force=True, v=True)
+        journal.seal()
+    before, after = (entry.data["containers"] for entry in read(journal.path).entries)
+    told = [line for line in changes(before, after) if line.startswith(theirs.name)]
+    assert len(told) == 1
+    assert told[0].startswith(f"{theirs.name} {said}")
 
 
 def test_tools_are_led_to_the_engine_that_is_swept(owner, monkeypatch):

@@ -19,8 +19,8 @@ import docker.errors
 from harness.clusters.engine import CLUSTER_LABEL
 from harness.clusters.ownership import Ownership
 from harness.journal import Journal
+from tests.contract.small_image import SMALL
 
-SMALL = "afterfault-test/wait:1"
 BUSY = """
 import docker, itertools, os
 engine = docker.from_env()

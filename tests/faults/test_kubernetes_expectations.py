@@ -145,14 +145,6 @@ def test_what_breaks_is_named_and_comes_back(story, golden, root, broken):
     assert (kept.verdict, kept.signature) == (GREEN, ""), kept.reason
 
 
-def test_after_all_that_everything_holds(story, golden):
-    """Run last, so that every reset before it has to have been a whole one."""
-    assert golden.difference(story.cluster).sentences() == []
-    for expectation in kubernetes.RECOVERED_KUBERNETES:
-        finding = seen(story, expectation, GREEN, expectation.deadline_seconds)
-        assert finding.verdict is GREEN, f"{finding.guarantee}: {finding.reason}"
-
-
 def test_others_work_is_missed_when_it_is_gone(story, golden, root):
     kept = kubernetes.foreign_workloads_kept("others")
     used.add_app(root, "others")
@@ -190,6 +182,14 @@ def test_an_api_server_that_is_away_is_measured(story, golden):
     assert (finding.verdict, finding.signature) == (RED, "api-gap")
     assert 5 < finding.measures["longest_gap_seconds"] < 120
     golden.reset(story.cluster)
+
+
+def test_after_all_that_everything_holds(story, golden):
+    """Run last, so that every reset before it has to have been a whole one."""
+    assert golden.difference(story.cluster).sentences() == []
+    for expectation in kubernetes.RECOVERED_KUBERNETES:
+        finding = seen(story, expectation, GREEN, expectation.deadline_seconds)
+        assert finding.verdict is GREEN, f"{finding.guarantee}: {finding.reason}"
 
 
 def requests(story, *, ok):

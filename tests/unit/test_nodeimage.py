@@ -18,7 +18,7 @@ from harness.cli import main
 from harness.errors import HarnessError, MachineError, UsageError
 from harness.nodeimage import components, images, machine, pins, steps, tools
 from harness.nodeimage.archive import Entry, Image, configuration, write_archive, write_layer
-from harness.nodeimage.go import ModuleFile, module_text, pinned_versions, version_order, wrapper_text
+from harness.nodeimage.go import ModuleFile, default_name, module_text, pinned_versions, version_order, wrapper_text
 from harness.nodeimage.pins import Pair, all_pairs, choose_pair
 from harness.nodeimage.process import CommandError, run
 from harness.nodeimage.recipe import recipe
@@ -237,6 +237,10 @@ class TestModules:
             }
         )
         assert ModuleFile.parse(text) == ModuleFile("1.24", {"a.b/c": "v1.0.0"}, frozenset({"a.b/c"}))
+
+    def test_programs_are_called_as_go_calls_them(self):
+        assert default_name("k8s.io/kubernetes/cmd/kubeadm") == "kubeadm"
+        assert default_name("go.etcd.io/etcd/server/v3") == "server"
 
     def test_own_programs_need_nothing(self):
         assert module_text("1.21", {}, {}, name="afterfault.local/pause") == "module afterfault.local/pause\ngo 1.21\n"

@@ -78,7 +78,9 @@ class ControlPlaneRecovery:
             if name in self.survivors:
                 machines.run_on(name, "kubeadm", "reset", "--force", "--skip-phases=remove-etcd-member")
                 # its old data goes by hand: that is part of the phase left out, which asks a cluster that is no more
-                machines.run_on(name, "rm", "-rf", "/var/lib/etcd", _ASIDE, "/etc/cni/net.d")
+                machines.run_on(name, "rm", "-rf", "/var/lib/etcd", _ASIDE)
+                # the folder stays: containerd watches it, and would not see one that is made again
+                machines.run_on(name, "find", "/etc/cni/net.d", "-mindepth", "1", "-delete")
             machines.join(self.first, node, skip_etcd_check=False)
             machines.await_control_plane(name)
 
