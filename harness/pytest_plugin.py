@@ -105,8 +105,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what this machine can't run, and keep this shard's cases only."""
-    if RUN in config.stash:
-        skip_without_kind(config, items)
+    skip_without_kind(config, items)
     index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
     if count == 1:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 
+from harness.clusters.bystanders import observe_bystanders
 from harness.clusters.docker_engine import open_engine
 from harness.clusters.etcd import EtcdCluster
 from harness.clusters.etcd_release import pick_release
@@ -80,8 +81,13 @@ class KindStage(Stage):
         self.struck.callback(setup.engine.close)
         return KindCluster(spec, setup, self.work, self.journal, self.settings.ownership)
 
+    def look_at_others(self) -> None:
+        """What else runs on the engine, to be compared."""
+        observe_bystanders(self.cluster.setup.engine, self.settings.ownership.lease.mark, self.journal)
+
     def start_cluster(self) -> None:
         """By kind, and until it is really ready; then its API is watched."""
+        self.look_at_others()
         self.cluster.start()
         self._api_watch = ApiWatch(self.cluster, self.journal)
         self.struck.callback(self._api_watch.stop)
@@ -98,6 +104,7 @@ class KindStage(Stage):
     def look_closer(self) -> None:
         """At what Kubernetes says of itself."""
         self._api_watch.stop()
+        self.look_at_others()
         world = KindWorld(self.cluster, self.journal)
         observe_config_maps(world)
         observe_nodes(world)

@@ -136,7 +136,9 @@ class KindCall:
     def _write_launcher(self) -> None:
         """A kind with an environment of its own and its progress in a log."""
         environment = self._ownership.environment(
-            KIND_EXPERIMENTAL_DOCKER_NETWORK=self._ownership.network(), KIND_EXPERIMENTAL_PROVIDER="docker"
+            KIND_EXPERIMENTAL_DOCKER_NETWORK=self._ownership.network(),
+            KIND_EXPERIMENTAL_PROVIDER="docker",
+            TMPDIR=str(self._work),  # where it unpacks images to load
         )
         words = " ".join(f"'{name}={value}'" for name, value in environment.items())
         # nodes of a failed create are kept until their logs are read

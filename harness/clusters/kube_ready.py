@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3.exceptions
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -24,7 +25,13 @@ _SYSTEM = ("kube-system", "local-path-storage")
 def api_client(kubeconfig: Path) -> Any:
     """A client for a kubeconfig, which tries each call once; close it."""
     settings = client.Configuration()
-    config.load_kube_config(str(kubeconfig), client_configuration=settings, persist_config=False)
+    # beside the kubeconfig and not in the machine's own temporary folder: what a killed run leaves there goes with it
+    config.load_kube_config_from_dict(
+        yaml.safe_load(kubeconfig.read_text(encoding="utf-8")),
+        client_configuration=settings,
+        persist_config=False,
+        temp_file_path=str(kubeconfig.parent),
+    )
     settings.retries = False
     return client.ApiClient(settings)
 

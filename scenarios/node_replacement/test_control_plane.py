@@ -36,6 +36,7 @@ CASES = (
             "acknowledged-writes-kept",
             "revisions-monotonic",
             "nodes-ready",
+            "foreign-untouched",
         ),
         task=REPLACE_CONTROL_PLANE,
         variants=(*STRATEGIES, *DEFECTS),
@@ -115,3 +116,11 @@ def test_revisions_never_run_backwards(replaced: Lab) -> None:
 def test_nodes_are_ready(replaced: Lab) -> None:
     """At the end the kubelets of all nodes answer: members without machines run no pod (002_638ead7455fd6626.txt)."""
     replaced.judge("nodes-ready")
+
+
+def test_others_are_untouched(replaced: Lab) -> None:
+    """Whatever else runs on this engine is what it was: a harness that hurts its neighbours is worse than none.
+
+    No part of 002_638ead7455fd6626.txt: it guards the machine the incident is replayed on.
+    """
+    replaced.judge("foreign-untouched")

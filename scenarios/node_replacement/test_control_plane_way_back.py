@@ -18,7 +18,14 @@ from harness.tools.kind_tasks import RecoverControlPlane
 INCIDENT = "002_638ead7455fd6626.txt"
 pytestmark = [pytest.mark.kind, pytest.mark.incident(INCIDENT)]
 
-_RESTORED = ("service-restored", "no-ghost-member", "writes-before-snapshot-kept", "botched-state-saved", "nodes-ready")
+_RESTORED = (
+    "service-restored",
+    "no-ghost-member",
+    "writes-before-snapshot-kept",
+    "botched-state-saved",
+    "nodes-ready",
+    "foreign-untouched",
+)
 _RELAXED = (KindSpec(control_planes=3, strict_reconfig_check=False),)
 
 CASES = (
@@ -69,3 +76,11 @@ def test_the_botched_state_is_saved_first(restored: Lab) -> None:
 def test_nodes_are_ready(restored: Lab) -> None:
     """Kubernetes itself is back on every machine, not etcd alone (002_638ead7455fd6626.txt)."""
     restored.judge("nodes-ready")
+
+
+def test_others_are_untouched(restored: Lab) -> None:
+    """Whatever else runs on this engine is what it was: a harness that hurts its neighbours is worse than none.
+
+    No part of 002_638ead7455fd6626.txt: it guards the machine the incident is replayed on.
+    """
+    restored.judge("foreign-untouched")
