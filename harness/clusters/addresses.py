@@ -64,6 +64,12 @@ def check_free(address: str, ports: tuple[int, ...]) -> None:
         probe.close()
 
 
+def is_open(address: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
 def _try_listen(address: str, port: int) -> socket.socket | None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.clusters.addresses import CLIENT_PORT, PEER_PORT, check_free
+from harness.clusters.addresses import CLIENT_PORT, PEER_PORT, check_free, is_open
 from harness.clusters.certificates import ClusterAuthority, NodeCertificate
 from harness.clusters.etcd_release import EtcdRelease
 from harness.clusters.ownership import Ownership
@@ -104,6 +104,11 @@ class EtcdNode:
     def pid(self) -> int:
         """Process ID of its etcd; 0 when it is off."""
         return self._process.pid if self._process is not None and self.running else 0
+
+    @property
+    def listens(self) -> bool:
+        """Whether its port for peers is open; it may not answer there yet."""
+        return is_open(self.address, PEER_PORT)
 
     def start(self, initial_cluster: str, initial_cluster_state: str) -> None:
         """Start etcd; with data from before, etcd itself ignores the two arguments.
