@@ -23,7 +23,7 @@ from harness.clusters.kube_store import KubeStore
 from harness.errors import ClusterError, WaitTimeout
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
-TAKE_SECONDS = 60.0
+TAKE_SECONDS = 120.0
 RESET_SECONDS = 60.0
 _CALL_SECONDS = 5.0
 _EVERY_SECONDS = 0.25
@@ -65,19 +65,20 @@ class Golden:
 
     @classmethod
     def take(cls, cluster: KubernetesCluster, clock: Clock = SYSTEM_CLOCK) -> Golden:
-        """Keep a just-created cluster's state, once it stands still.
+        """Keep a just-created cluster's state, once everything works and it stands still.
 
         Raises:
-            ClusterError: it does not stand still within 60 s, or does not let itself be looked at.
+            ClusterError: it does not come to rest within 120 s, or does not let itself be looked at.
         """
         still: list[tuple[float, Picture]] = []
 
         def look() -> bool:
             picture = take_picture(api)
-            if picture.refusals or not still or still[-1][1].fingerprint != picture.fingerprint:
+            usable = not picture.refusals and not picture.unsettled
+            if not usable or not still or still[-1][1].fingerprint != picture.fingerprint:
                 still.clear()
             still.append((clock.monotonic(), picture))
-            return not picture.refusals and still[-1][0] - still[0][0] >= _STILL_SECONDS
+            return usable and still[-1][0] - still[0][0] >= _STILL_SECONDS
 
         with _mighty(cluster) as api:
             try:
@@ -89,7 +90,8 @@ class Golden:
                     clock=clock,
                 )
             except (WaitTimeout, Refusal) as error:
-                raise ClusterError(f"no golden state: {error}") from error
+                pending = [f"{stored.id} ({stored.state})" for _, picture in still[-1:] for stored in picture.unsettled]
+                raise ClusterError(f"no golden state: {error}; not settled: {', '.join(pending)}") from error
         return cls(still[-1][1], _machines_of(cluster))
 
     def difference(self, cluster: KubernetesCluster) -> Difference:

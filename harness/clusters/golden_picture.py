@@ -41,6 +41,7 @@ _COUNTED = frozenset(
      "control-plane.alpha.kubernetes.io/leader"}
 )  # fmt: skip
 _BOOTSTRAP_TOKEN = "bootstrap.kubernetes.io/token"
+_SETTLED = "settled"
 _MIRROR = "kubernetes.io/config.mirror"
 _CONDITION = "node.kubernetes.io/"
 _SIGNATURE = "jws-kubeconfig-"
@@ -122,16 +123,16 @@ class Stored:
         """Whether it works, as far as its status tells; empty for what has no such status."""
         status = self.raw.get("status") or {}
         if self.resource.kind in ("Node", "Pod"):
-            return next((row["status"] for row in status.get("conditions", ()) if row["type"] == "Ready"), "")
+            ready = next((row["status"] for row in status.get("conditions", ()) if row["type"] == "Ready"), "Unknown")
+            return _SETTLED if ready == "True" else f"Ready {ready}"
         if self.resource.kind not in _AVAILABLE:
             return ""
-        current = status.get("observedGeneration") == self.metadata.get("generation")
+        if status.get("observedGeneration") != self.metadata.get("generation"):
+            return "stale"
+        wanted = status.get("desiredNumberScheduled", self.raw.get("spec", {}).get("replicas", 1))
         updated = status.get("updatedReplicas", status.get("updatedNumberScheduled", 0))
-        return (
-            f"{status.get(_AVAILABLE[self.resource.kind], 0)} available, {updated} of the newest"
-            if current
-            else "stale"
-        )
+        available = status.get(_AVAILABLE[self.resource.kind], 0)
+        return _SETTLED if wanted == updated == available else f"{available} of {wanted} available, {updated} updated"
 
 
 @dataclass(slots=True)
@@ -152,6 +153,12 @@ class Picture:
     def mirrors(self) -> list[Stored]:
         """Mirrors of static pods."""
         return [stored for stored in self.owned if stored.is_mirror]
+
+    @property
+    def unsettled(self) -> list[Stored]:
+        """What does not work yet."""
+        candidates = [*self.objects.values(), *self.mirrors]
+        return [stored for stored in candidates if stored.state not in ("", _SETTLED)]
 
     @property
     def states(self) -> dict[str, str]:
@@ -214,7 +221,7 @@ class Difference:
             missing=[stored for stored in old.objects.values() if is_gone(stored)],
             changed=[(before, now) for before, now in both if before.form != now.form],
             unsettled=[(before, now) for before, now in both if before.state != now.state],
-            absent=[] if new.refusals else [s for s in old.mirrors if s.state not in (new.states.get(s.id), "")],
+            absent=[] if new.refusals else [s for s in old.mirrors if s.state != new.states.get(s.id)],
             refusals=new.refusals,
         )
 

@@ -87,6 +87,7 @@ class Restorer:
         self._golden, self._api, self._store = golden, api, store
         self.done = Reset()
         self._rounds = 0
+        self._renewed: list[Stored] = []
         self.remaining: list[str] = []
         self.refused: list[str] = []
 
@@ -105,9 +106,10 @@ class Restorer:
         for stored in sorted(difference.added, key=_order_of_going):
             self._take_away(stored, now)
         for stored in sorted(difference.missing, key=_order_of_coming):
-            self._bring_back(stored, now)
+            self._bring_back(stored)
         for before, after in sorted(difference.changed, key=lambda pair: _order_of_coming(pair[0])):
             self._put_back(before, after, now)
+        self._restart_users(now)
         for name in [name for name, refusal in difference.refusals.items() if refusal.status == 500]:
             self._drop_undecodable(name)
         if difference.unsettled:
@@ -133,11 +135,11 @@ class Restorer:
             finished = {"metadata": {"name": stored.name}, "spec": {"finalizers": []}}
             self._do("finish", stored, lambda: self._api.replace(f"{stored.path}/finalize", finished))
 
-    def _bring_back(self, stored: Stored, now: Picture) -> None:
+    def _bring_back(self, stored: Stored) -> None:
         self.done.restored.add(stored.id)
         collection = stored.resource.path(stored.namespace)
         if _is_good(self._do("make", stored, lambda: self._api.create(collection, _bare(stored.raw)))):
-            self._restart_users(stored, now)
+            self._renewed.append(stored)
 
     def _put_back(self, before: Stored, after: Stored, now: Picture) -> None:
         self.done.restored.add(before.id)
@@ -148,16 +150,19 @@ class Restorer:
         body["metadata"] |= {"uid": after.metadata["uid"], "resourceVersion": after.metadata["resourceVersion"]}
         status = self._do("put back", before, lambda: self._api.replace(before.path, body))
         if _is_good(status):
-            self._restart_users(before, now)
+            self._renewed.append(before)
         elif status == _INVALID and before.resource.kind != "Node":
             # some fields never change: then it has to be another object of that name
             self._do("delete", after, lambda: self._api.delete(after.path, _NOW))
 
-    def _restart_users(self, stored: Stored, now: Picture) -> None:
-        if stored.resource.kind in _READ_AT_START:
-            for pod in _pods(now):
-                if pod.namespace == stored.namespace and f'"{stored.name}"' in json.dumps(pod.raw["spec"]):
-                    self._do("restart", pod, partial(self._api.delete, pod.path, _NOW))
+    def _restart_users(self, now: Picture) -> None:
+        """Pods that read at their start what is there again only now."""
+        renewed = [stored for stored in self._renewed if stored.resource.kind in _READ_AT_START]
+        self._renewed.clear()
+        for pod in _pods(now) if renewed else ():
+            spec = json.dumps(pod.raw["spec"])
+            if any(pod.namespace == stored.namespace and f'"{stored.name}"' in spec for stored in renewed):
+                self._do("restart", pod, partial(self._api.delete, pod.path, _NOW))
 
     def _drop_undecodable(self, resource_id: str) -> None:
         """What the API can't decode it can't delete either: found by asking for each key's object."""

@@ -90,7 +90,7 @@ def fill_store(reference: str, images: Path, files: Path, folder: Path) -> None:
     work.mkdir()
     volumes = {str(work): "/var/lib/containerd", str(images): "/in", str(files): "/script", str(folder): "/out"}
     name = f"afterfault-img-store-{secrets.token_hex(4)}"
-    said = run_privileged(name, reference, ["/script/fill"], volumes, OWN_LABELS)
+    said = run_privileged(name, reference, ["/bin/bash", "/script/fill"], volumes, OWN_LABELS)
     (folder / "said.txt").write_text(said)
     run(["rm", "-rf", str(work)])
 

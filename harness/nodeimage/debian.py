@@ -46,7 +46,7 @@ def make_root(folder: Path) -> None:
     inside = root / "afterfault"
     shutil.copytree(FILES / "debian", inside)
     # a mount namespace of its own: what is mounted goes when the script ends, however it ends
-    script = 'mount -t proc proc "$0/proc" && exec chroot "$0" /afterfault/furnish "$1"'
+    script = 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/bash /afterfault/furnish "$1"'
     run(
         ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, str(root), source],
         extra=environment,

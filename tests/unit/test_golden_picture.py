@@ -199,7 +199,9 @@ def test_a_workload_that_is_not_up_yet_is_not_settled():
     difference = Difference.between(golden, take_picture(running(0), golden.objects))
     assert difference.changed == []
     assert len(difference.unsettled) == 1
-    assert "0 available, 1 of the newest, not 1 available" in difference.sentences()[0]
+    assert "(0 of 1 available, 1 updated, not settled)" in difference.sentences()[0]
+    unsettled = [[stored.name for stored in take_picture(running(count)).unsettled] for count in (1, 0)]
+    assert unsettled == [["web"], ["web", "up"]]
 
 
 def go_until_done(api, golden, rounds=6):
