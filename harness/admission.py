@@ -111,11 +111,11 @@ class Need:
         return f"{self.amount(self.needed)}{of} {self.what} at once (available: {self.amount(self.available)})"
 
 
-def refuse_what_does_not_fit(workers: int, shapes: Iterable[Shape]) -> None:
-    """Refuse a run that this machine can't hold; to be called before anything is made.
+def clusters_at_once(asked: int | None, shapes: Iterable[Shape]) -> int:
+    """How many kind clusters of a run are up at the same time; to be called before anything is made.
 
     Args:
-        workers: cases that run at the same time.
+        asked: what the user asked for; None for one for every two cores, or as few as fit.
         shapes: the cluster of each kind case of the run, one entry a case; without any, nothing is looked at.
 
     Raises:
@@ -123,30 +123,33 @@ def refuse_what_does_not_fit(workers: int, shapes: Iterable[Shape]) -> None:
     """
     demand = list(shapes)
     if not demand:
-        return
+        return asked or 1
     with contextlib.closing(open_engine()) as engine:
         machine = read_machine(read_engine(engine))
-    check_fits(machine, workers, demand)
+    if asked is None:
+        usual = range(max(1, machine.cpus // 2), 1, -1)
+        asked = next((count for count in usual if not _shortages(machine, _biggest(demand, count))), 1)
+    check_fits(machine, asked, demand)
+    return asked
 
 
-def check_fits(machine: Machine, workers: int, demand: Sequence[Shape]) -> None:
-    """Raise when the biggest clusters of a run, as many as run at once, are more than a machine has.
+def check_fits(machine: Machine, count: int, demand: Sequence[Shape]) -> None:
+    """Raise when the biggest clusters of a run, as many as are up at once, are more than a machine has.
 
     Args:
         machine: what there is.
-        workers: cases that run at the same time.
+        count: clusters that are up at the same time.
         demand: one shape a case.
 
     Raises:
-        MachineError: they don't fit; says what is short, by how much, and how many workers would do.
+        MachineError: they don't fit; says what is short, by how much, and how many would.
     """
-    biggest = sorted(demand, key=_weight, reverse=True)
-    at_once = biggest[: max(1, workers)]
+    at_once = _biggest(demand, count)
     short = _shortages(machine, at_once)
     if not short:
         return
-    fitting = next((n for n in range(len(at_once), 0, -1) if not _shortages(machine, biggest[:n])), 0)
-    fewer = f"use -n {fitting}" if fitting else "leave kind out: -m 'not kind'"
+    fitting = next((n for n in range(len(at_once), 0, -1) if not _shortages(machine, at_once[:n])), 0)
+    fewer = f"use --kind-at-once {fitting}" if fitting else "leave kind out: -m 'not kind'"
     told = "; ".join(map(str, short))
     raise MachineError(f"{_in_words(at_once)} {told}", mend="; or ".join([fewer, *(need.mend for need in short)]))
 
@@ -195,6 +198,10 @@ def needs(machine: Machine, clusters: Sequence[Shape]) -> list[Need]:
 
 def _shortages(machine: Machine, clusters: Sequence[Shape]) -> list[Need]:
     return [need for need in needs(machine, clusters) if not need.enough]
+
+
+def _biggest(demand: Sequence[Shape], count: int) -> list[Shape]:
+    return sorted(demand, key=_weight, reverse=True)[: max(1, count)]
 
 
 def _weight(shape: Shape) -> int:

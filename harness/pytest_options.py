@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from harness.admission import clusters_at_once
 from harness.clusters.kind_binaries import named_kind, named_kubectl
 from harness.errors import HarnessError, MachineError, UsageError
 from harness.spec import KindSpec
@@ -51,6 +53,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kind", metavar="PATH", help="the kind binary (default: the one `afterfault images build` made)")
     group.addoption("--kubectl", metavar="PATH", help="the kubectl binary (default: likewise)")
     group.addoption(
+        "--kind-at-once",
+        type=int,
+        default=None,
+        metavar="N",
+        help="kind clusters up at the same time (default: one for every two cores, if they fit)",
+    )
+    group.addoption(
         "--replace-timeout",
         type=float,
         default=None,
@@ -77,6 +86,17 @@ def check_words(config: pytest.Config) -> None:
     for option in OWN_COMMANDS.values():
         if config.getoption(option) is not None:
             replace_command(config.getoption(option), MEMBER_SECONDS if timeout is None else timeout, option)
+    _check_kind_words(config)
+    if os.name != "posix" or not Path("/proc").exists():
+        raise MachineError("etcd clusters here need Linux: every node has its own address in 127.0.0.0/8")
+    if required(config) & {"docker", "kind"} or config.getoption("--node-image") is not None:
+        check_kind(config)
+
+
+def _check_kind_words(config: pytest.Config) -> None:
+    at_once = config.getoption("--kind-at-once")
+    if at_once is not None and at_once < 1:
+        raise UsageError(f"--kind-at-once {at_once} is not a number of clusters", mend="give it 1 or more")
     words = kind_words(config)
     if words.node_image is not None and not words.node_image.strip():
         raise UsageError("--node-image is empty", mend="leave --node-image out, or give it the name of an image")
@@ -84,10 +104,6 @@ def check_words(config: pytest.Config) -> None:
         named_kind(words.kind)
     if words.kubectl is not None:
         named_kubectl(words.kubectl)
-    if os.name != "posix" or not Path("/proc").exists():
-        raise MachineError("etcd clusters here need Linux: every node has its own address in 127.0.0.0/8")
-    if required(config) & {"docker", "kind"} or words.node_image is not None:
-        check_kind(config)
 
 
 def required(config: pytest.Config) -> set[str]:
@@ -120,6 +136,26 @@ def skip_without_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
     except HarnessError as error:
         for item in on_kind:
             item.add_marker(pytest.mark.skip(reason=f"kind is not ready here: {error}"))
+
+
+def kind_at_once(config: pytest.Config, nodeids: Iterable[str]) -> int:
+    """How many kind clusters are up at once in a run of these tests; 1 where kind is not ready, and they are skipped.
+
+    Raises:
+        MachineError: they don't fit on this machine.
+    """
+    try:
+        check_kind(config)
+    except HarnessError:
+        return 1
+    cases = {group_of(nodeid): shape for nodeid in nodeids if (shape := KindSpec.size_in(nodeid))}
+    return clusters_at_once(config.getoption("--kind-at-once"), cases.values())
+
+
+def group_of(nodeid: str) -> str:
+    """What tests of one case have in common: the module and the case's label."""
+    module, _, rest = nodeid.partition("::")
+    return module + rest[rest.find("[") :] if "[" in rest else nodeid
 
 
 def _is_selected(config: pytest.Config, item: pytest.Item) -> bool:

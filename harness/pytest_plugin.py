@@ -23,6 +23,8 @@ from harness.pytest_options import (
     MEMBER_SECONDS,
     OWN_COMMANDS,
     check_words,
+    group_of,
+    kind_at_once,
     kind_words,
     skip_without_kind,
 )
@@ -34,6 +36,7 @@ RUN = pytest.StashKey[RunFolder]()
 LEDGER = pytest.StashKey[Ledger]()
 RELEASES = pytest.StashKey[Sequence[EtcdRelease]]()
 SEED = pytest.StashKey[int]()
+KIND_AT_ONCE = pytest.StashKey[int]()
 DONE = "done "
 
 
@@ -115,6 +118,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if group_of(item.nodeid) in mine]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse what does not fit on this machine, before anything is made."""
+    if RUN in session.config.stash and not hasattr(session.config, "workerinput"):
+        _admit(session.config, [item.nodeid for item in session.items if not item.get_closest_marker("skip")])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """The same, where only xdist's workers know the cases."""
+    if KIND_AT_ONCE not in node.config.stash:
+        _admit(node.config, ids)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Keep the tests of a case on one worker: they share a cluster.
@@ -126,16 +142,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class _ByCase(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands out whole cases."""
+    """Hands out whole cases; those on kind in as many heaps as there may be clusters at once."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self._kind_cases: dict[str, int] = {}
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
+        group = group_of(nodeid)
+        if KindSpec.size_in(nodeid) is None:
+            return group
+        number = self._kind_cases.setdefault(group, len(self._kind_cases))
+        return f"kind {number % self.config.stash[KIND_AT_ONCE]}"
 
 
-def group_of(nodeid: str) -> str:
-    """What tests of one case have in common: the module and the case's label."""
-    module, _, rest = nodeid.partition("::")
-    return module + rest[rest.find("[") :] if "[" in rest else nodeid
+def _admit(config: pytest.Config, nodeids: Sequence[str]) -> None:
+    if config.option.collectonly:
+        return
+    try:
+        config.stash[KIND_AT_ONCE] = kind_at_once(config, nodeids)
+    except HarnessError as error:
+        pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
 
 
 @pytest.fixture(scope="session")

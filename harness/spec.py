@@ -6,6 +6,7 @@ asked of it.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -141,6 +142,12 @@ class KindSpec(ClusterShape):
         strictness = [] if self.control_planes == 1 else ["strict" if self.strict_reconfig_check else "relaxed"]
         skew = [f"k{self.kubernetes}"] * bool(self.kubernetes) + [f"e{self.etcd}"] * bool(self.etcd)
         return "-".join(["kind", nodes, *strictness, *skew])
+
+    @classmethod
+    def size_in(cls, name: str) -> KindSpec | None:
+        """The size of the kind cluster whose label stands in a case's name; None where there is none."""
+        found = re.search(r"[-/]kind-(\d)(?:\+(\d)w)?(?=[-\]]|$)", name)
+        return cls(int(found[1]), int(found[2] or 0)) if found else None
 
 
 @dataclass(frozen=True, slots=True)

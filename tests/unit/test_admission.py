@@ -1,11 +1,12 @@
 """A run that would not fit is refused, with the figure and the number of workers that would do."""
 
 import re
+from io import StringIO
 
 import pytest
 
 from harness import admission
-from harness.admission import Machine, check_fits, most_at_once, needs, read_machine, refuse_what_does_not_fit
+from harness.admission import Machine, check_fits, clusters_at_once, most_at_once, needs, read_machine
 from harness.clusters.docker_engine import EngineFacts
 from harness.errors import MachineError
 from harness.spec import KindSpec
@@ -28,7 +29,7 @@ def refused(there, workers, demand):
 def test_the_figure_and_the_mend_are_told():
     said = refused(machine(memory_mib=7800), 4, [THREE] * 9)
     assert said.startswith("4 clusters of 3 control planes need 13.2 GiB of memory at once (available: 7.6 GiB)")
-    assert "mend: use -n 2" in said
+    assert "mend: use --kind-at-once 2" in said
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_no_more_clusters_than_cases_are_counted():
 def test_the_biggest_cases_are_those_that_meet():
     said = refused(machine(memory_mib=6000), 3, [ONE, THREE, ONE, THREE, ONE])
     assert said.startswith("3 clusters of up to 3 control planes need")
-    assert "use -n 1;" in said
+    assert "use --kind-at-once 1;" in said
     check_fits(machine(memory_mib=3 * 1024 + 400), 3, [ONE] * 5)
 
 
@@ -85,7 +86,7 @@ def test_what_is_said_to_fit_fits_and_one_more_does_not(shape, less):
     count = most_at_once(there, shape)
     assert count >= 1
     check_fits(there, count, [shape] * 100)
-    assert f"use -n {count}" in refused(there, count + 1, [shape] * 100)
+    assert f"use --kind-at-once {count}" in refused(there, count + 1, [shape] * 100)
 
 
 def test_nothing_fits_on_nothing():
@@ -100,13 +101,36 @@ def test_needs_grow_with_each_node():
 
 def test_a_run_without_kind_cases_looks_at_nothing(monkeypatch):
     monkeypatch.setattr(admission, "open_engine", lambda: pytest.fail("the engine was asked"))
-    refuse_what_does_not_fit(8, [])
+    assert clusters_at_once(8, []) == 8
+    assert clusters_at_once(None, []) == 1
 
 
 def test_a_run_with_kind_cases_and_no_engine_is_refused(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
     with pytest.raises(MachineError, match="no Docker engine answers"):
-        refuse_what_does_not_fit(1, [ONE])
+        clusters_at_once(1, [ONE])
+
+
+@pytest.mark.parametrize(
+    ("less", "count"), [({}, 32), ({"cpus": 4}, 2), ({"cpus": 2}, 1), ({"memory_mib": 8000}, 2), ({"cpus": 3}, 1)]
+)
+def test_unasked_there_is_one_for_every_two_cores_if_they_fit(monkeypatch, less, count):
+    monkeypatch.setattr(admission, "open_engine", StringIO)
+    monkeypatch.setattr(admission, "read_engine", lambda engine: engine)
+    monkeypatch.setattr(admission, "read_machine", lambda _: machine(**less))
+    assert clusters_at_once(None, [THREE] * 40) == count
+    assert clusters_at_once(1, [THREE] * 40) == 1
+
+
+def test_what_was_asked_for_is_refused_rather_than_made_less(monkeypatch):
+    monkeypatch.setattr(admission, "open_engine", StringIO)
+    monkeypatch.setattr(admission, "read_engine", lambda engine: engine)
+    monkeypatch.setattr(admission, "read_machine", lambda _: machine(memory_mib=8000))
+    with pytest.raises(MachineError, match="4 clusters of 3 control planes need"):
+        clusters_at_once(4, [THREE] * 40)
+    monkeypatch.setattr(admission, "read_machine", lambda _: machine(memory_mib=800))
+    with pytest.raises(MachineError, match="a cluster of 3 control planes needs"):
+        clusters_at_once(None, [THREE])
 
 
 def facts(tmp_path, memory_mib=10**9, cpus=10**3):
@@ -142,3 +166,23 @@ def test_a_container_s_own_limit_counts(tmp_path, monkeypatch, files, room):
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(admission, "_CGROUPS", ((tmp_path, "memory.max", "memory.current", "inactive_file"),))
     assert admission._cgroup_room_mib() == room
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("scenarios/a/test_b.py::test_c[documented-kind-3-strict]", KindSpec(3)),
+        ("scenarios/a/test_b.py::test_c[x-mankind-1+2w-k1.33.1]", None),
+        ("scenarios/a/test_b.py::test_c[x-kind-1+2w-k1.33.1]", KindSpec(1, 2)),
+        ("control_plane_recovery/wait-and-hope/kind-3-relaxed", KindSpec(3)),
+        ("scenarios/a/test_b.py::test_c[of-a-kind-3x]", None),
+        ("scenarios/a/test_b.py::test_c[documented-3-strict]", None),
+    ],
+)
+def test_the_size_is_read_from_a_case_name(name, size):
+    assert KindSpec.size_in(name) == size
+
+
+@pytest.mark.parametrize("shape", [ONE, THREE, TWO_AND_WORKERS, KindSpec(kubernetes="1.33.13", etcd="3.5.21")])
+def test_every_label_tells_its_size(shape):
+    assert KindSpec.size_in(f"story/tool/{shape.label}") == KindSpec(shape.control_planes, shape.workers)
