@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -19,12 +20,18 @@ from harness.clusters.addresses import Subnet
 from harness.clusters.etcd import EtcdCluster
 from harness.clusters.etcd_release import EtcdRelease, find_releases
 from harness.clusters.ownership import Ownership
+from harness.errors import HarnessError
 from harness.journal import Journal
 from harness.judging.ledger import Ledger
 from harness.run_folder import RunFolder
-from harness.spec import EtcdSpec
+from harness.spec import EtcdSpec, KindSpec
+from harness.stage import KindWords
+from harness.stages import kind_setup
 from harness.waiting import until
 from reports.run import load_run
+from tests.bench.golden import bench_golden
+from tests.bench.kind_create import bench_create
+from tests.bench.telling import spread
 
 # Short elections: a lottery of half a second a draw would drown what is measured here.
 SPEC = EtcdSpec(members=3, heartbeat_ms=10, election_ms=100)
@@ -33,14 +40,31 @@ LEAST_CASES_AN_HOUR = 600
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__)
+    words = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    words.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: what can run here)")
     words.add_argument("--pairs", type=int, default=80, help="pairs of starts (default: 80)")
-    words.add_argument("--skip-rate", action="store_true", help="leave out the cases an hour")
+    words.add_argument("--rounds", type=int, default=3, help="pairs of creations, and of recreations (default: 3)")
     asked = words.parse_args()
-    good = bench_start(asked.pairs)
-    if not asked.skip_rate:
-        good = bench_rate() and good
-    return 0 if good else 1
+    if unknown := set(asked.parts) - set(PARTS):
+        words.error(f"no part is called {', '.join(sorted(unknown))}")
+    if asked.pairs < 1 or asked.rounds < 1:
+        words.error("--pairs and --rounds are 1 or more")
+    try:
+        good = [PARTS[part](asked) for part in asked.parts or _possible_here()]
+    except HarnessError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0 if all(good) else 1
+
+
+def _possible_here() -> list[str]:
+    """All parts; those on kind only where it is ready."""
+    try:
+        kind_setup(KindWords(), KindSpec()).engine.close()
+    except HarnessError as error:
+        print(f"not measured: {', '.join(ON_KIND)}: {error}")
+        return [part for part in PARTS if part not in ON_KIND]
+    return list(PARTS)
 
 
 def bench_start(pairs: int) -> bool:
@@ -57,7 +81,7 @@ def bench_start(pairs: int) -> bool:
                 times.append(_time_ours(release, ownership, number) if times is ours else _time_bare(release))
         ownership.release()
     ratio = median(a / b for a, b in zip(ours, bare, strict=True))
-    print(f"3 members taking writes: ours {_spread(ours)}, bare processes {_spread(bare)}")
+    print(f"3 members taking writes: ours {spread(ours, 2)}, bare processes {spread(bare, 2)}")
     print(f"ratio ours/bare, median of {pairs} pairs: {ratio:.2f} (at most {MOST_RATIO})")
     return ratio <= MOST_RATIO
 
@@ -142,8 +166,13 @@ def _write(client: httpx.Client, url: str) -> bool:
         return False
 
 
-def _spread(seconds: list[float]) -> str:
-    return f"{min(seconds):.2f} / {median(seconds):.2f} / {max(seconds):.2f} s (min / median / max)"
+PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
+    "start": lambda asked: bench_start(asked.pairs),
+    "rate": lambda _: bench_rate(),
+    "kind-create": lambda asked: bench_create(asked.rounds),
+    "golden-reset": lambda asked: bench_golden(asked.rounds),
+}
+ON_KIND = ("kind-create", "golden-reset")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from harness.spec import KindSpec
 from harness.stage import KindWords
 from harness.stages import kind_setup
 from harness.waiting import until
+from tests.bench.telling import spread
 from tests.faults import used_cluster as used
 
 MOST_RATIO = 0.3
@@ -25,7 +26,7 @@ MOST_RATIO = 0.3
 DAYS: dict[str, Callable[[KubeApi], None]] = {"an app deployed": used.add_app, "a bad day": used.a_bad_day}
 
 
-def bench_golden(rounds: int = 3) -> bool:
+def bench_golden(rounds: int) -> bool:
     """A one-node cluster is used and reset, once each way, then removed and made anew; again and again.
 
     A recreation ends when the cluster is as ready as a reset leaves it: its system workloads are
@@ -94,14 +95,10 @@ def _is_settled(cluster: KindCluster, golden: Golden) -> bool:
 
 
 def _told(resets: dict[str, list[float]], recreations: list[float]) -> bool:
-    print(f"cluster made anew: {_spread(recreations)}")
+    print(f"cluster made anew: {spread(recreations)}")
     good = True
     for day, seconds in resets.items():
         ratio = median(seconds) / median(recreations)
         good = good and ratio <= MOST_RATIO
-        print(f"golden reset after {day}: {_spread(seconds)}, ratio of medians {ratio:.2f} (at most {MOST_RATIO})")
+        print(f"golden reset after {day}: {spread(seconds)}, ratio of medians {ratio:.2f} (at most {MOST_RATIO})")
     return good
-
-
-def _spread(seconds: list[float]) -> str:
-    return f"{min(seconds):.1f} / {median(seconds):.1f} / {max(seconds):.1f} s (min / median / max)"
