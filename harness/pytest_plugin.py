@@ -36,8 +36,11 @@ RUN = pytest.StashKey[RunFolder]()
 LEDGER = pytest.StashKey[Ledger]()
 RELEASES = pytest.StashKey[Sequence[EtcdRelease]]()
 SEED = pytest.StashKey[int]()
+REFUSED = pytest.StashKey[int]()
 KIND_AT_ONCE = pytest.StashKey[int]()
 DONE = "done "
+# They share one cluster.
+_TESTS_ON_KIND = "tests/kind/"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,6 +63,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[LEDGER] = Ledger.load(config.stash[RUN].ledger, datetime.now(UTC).date())
     except HarnessError as error:
         pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A run that was refused leaves nothing."""
+    if REFUSED in config.stash:
+        config.stash[RUN].discard()
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -107,8 +117,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what this machine can't run, and keep this shard's cases only."""
+    """Skip what this machine can't run, begin with what takes longest, and keep this shard's cases only."""
     skip_without_kind(config, items)
+    items.sort(key=lambda item: item.get_closest_marker("kind") is None)
     index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
     if count == 1:
         return
@@ -150,6 +161,8 @@ class _ByCase(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         group = group_of(nodeid)
+        if nodeid.startswith(_TESTS_ON_KIND):
+            return _TESTS_ON_KIND
         if KindSpec.size_in(nodeid) is None:
             return group
         number = self._kind_cases.setdefault(group, len(self._kind_cases))
@@ -162,6 +175,7 @@ def _admit(config: pytest.Config, nodeids: Sequence[str]) -> None:
     try:
         config.stash[KIND_AT_ONCE] = kind_at_once(config, nodeids)
     except HarnessError as error:
+        config.stash[REFUSED] = error.exit_code
         pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
 
 

@@ -15,7 +15,7 @@ import pytest
 from harness import __version__
 from harness.judging.guarantees import GUARANTEES
 from harness.lab import Lab
-from harness.pytest_plugin import DONE, LEDGER, RELEASES, RUN, SEED, lab_of
+from harness.pytest_plugin import DONE, LEDGER, REFUSED, RELEASES, RUN, SEED, lab_of
 from harness.run_folder import RunFolder
 from harness.waiting import SYSTEM_CLOCK, rest_unless
 from reports.allure import attachments
@@ -58,6 +58,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if _PROGRESS not in config.stash:
         return
     config.stash[_PROGRESS].stop()
+    if REFUSED in config.stash:
+        return
     if config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
         session.exitstatus = _USAGE if exitstatus == pytest.ExitCode.USAGE_ERROR else exitstatus
         return

@@ -58,6 +58,10 @@ class RunFolder:
                 mend="free space, or choose another --run-dir",
             )
 
+    def discard(self) -> None:
+        """Remove it again, with everything in it: it was empty before the run."""
+        shutil.rmtree(self.path)
+
     def has_room(self) -> bool:
         """Whether etcd can still write here."""
         return shutil.disk_usage(self.path).free // 2**20 >= FULL_MIB

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,7 @@ def program(tmp_path):
         (["--node-image", ""], "--node-image is empty"),
         (["--node-image="], "--node-image is empty"),
         (["--node-image", "  "], "--node-image is empty"),
+        (["--kind-at-once", "0"], "--kind-at-once 0 is not a number of clusters"),
         (["--replace-control-plane-command", ""], "--replace-control-plane-command is empty"),
         (["--replace-control-plane-command", "./nowhere.sh"], "./nowhere.sh is not there"),
     ],
@@ -152,6 +154,18 @@ def test_a_node_image_that_is_not_there_is_an_error(tmp_path, reference, require
     assert "mend: afterfault images build" in said
     assert code == 4
     nothing_was_made(tmp_path / "run")
+
+
+@pytest.mark.kind
+@pytest.mark.parametrize("spread", [[], ["-n", "2"]], ids=["alone", "spread"])
+def test_a_run_that_does_not_fit_is_refused(tmp_path, spread):
+    run = tmp_path / "run"
+    words = ["-k", "control_plane", "-m", "kind", "--kind-at-once", "34", "--run-dir", str(run), *spread]
+    code, said = call("-m", "pytest", "scenarios", "-p", "no:cacheprovider", *words)
+    assert re.search(r"\d+ clusters of 3 control planes need [0-9.]+ GiB of memory at once \(available: ", said)
+    assert "mend: use --kind-at-once " in said
+    assert code == 4
+    nothing_was_made(run)
 
 
 @pytest.mark.parametrize(

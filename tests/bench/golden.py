@@ -19,7 +19,7 @@ from harness.stage import KindWords
 from harness.stages import kind_setup
 from harness.waiting import until
 from tests.bench.telling import spread
-from tests.faults import used_cluster as used
+from tests.kind import used_cluster as used
 
 MOST_RATIO = 0.3
 # What a case that went well leaves, and what one does that went as badly as can be.

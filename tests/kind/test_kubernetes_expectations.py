@@ -11,7 +11,7 @@ from harness.expectations import Expectation, kubernetes
 from harness.judging import Verdict
 from harness.probes.kubernetes.availability import ApiWatch
 from harness.waiting import until
-from tests.faults import used_cluster as used
+from tests.kind import used_cluster as used
 
 pytestmark = pytest.mark.kind
 RED, GREEN = Verdict.NOT_RECOVERED, Verdict.RECOVERED

@@ -10,7 +10,7 @@ from harness.clusters.kube_store import KubeStore
 from harness.expectations import kubernetes
 from harness.judging import Verdict
 from harness.waiting import until
-from tests.faults import used_cluster as used
+from tests.kind import used_cluster as used
 
 pytestmark = pytest.mark.kind
 
