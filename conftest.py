@@ -1,3 +1,3 @@
-"""Enables the plugin; everything else is in harness/pytest_plugin.py and harness/pytest_reports.py."""
+"""Enables the plugin; everything else is in harness/pytest_*.py."""
 
-pytest_plugins = ["harness.pytest_options", "harness.pytest_plugin", "harness.pytest_reports"]
+pytest_plugins = ["harness.pytest_options", "harness.pytest_plugin", "harness.pytest_spread", "harness.pytest_reports"]

@@ -134,6 +134,8 @@ def skip_without_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
     try:
         check_kind(config)
     except HarnessError as error:
+        if required(config) & {"docker", "kind"}:
+            pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
         for item in on_kind:
             item.add_marker(pytest.mark.skip(reason=f"kind is not ready here: {error}"))
 

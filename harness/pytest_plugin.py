@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from harness.clusters.etcd_release import EtcdRelease, find_releases
 from harness.clusters.ownership import Ownership
@@ -24,7 +23,6 @@ from harness.pytest_options import (
     OWN_COMMANDS,
     check_words,
     group_of,
-    kind_at_once,
     kind_words,
     skip_without_kind,
 )
@@ -36,11 +34,7 @@ RUN = pytest.StashKey[RunFolder]()
 LEDGER = pytest.StashKey[Ledger]()
 RELEASES = pytest.StashKey[Sequence[EtcdRelease]]()
 SEED = pytest.StashKey[int]()
-REFUSED = pytest.StashKey[int]()
-KIND_AT_ONCE = pytest.StashKey[int]()
 DONE = "done "
-# They share one cluster.
-_TESTS_ON_KIND = "tests/kind/"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,13 +57,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[LEDGER] = Ledger.load(config.stash[RUN].ledger, datetime.now(UTC).date())
     except HarnessError as error:
         pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """A run that was refused leaves nothing."""
-    if REFUSED in config.stash:
-        config.stash[RUN].discard()
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -127,56 +114,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     mine = {group for number, group in enumerate(groups) if number % count == index}
     config.hook.pytest_deselected(items=[item for item in items if group_of(item.nodeid) not in mine])
     items[:] = [item for item in items if group_of(item.nodeid) in mine]
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse what does not fit on this machine, before anything is made."""
-    if RUN in session.config.stash and not hasattr(session.config, "workerinput"):
-        _admit(session.config, [item.nodeid for item in session.items if not item.get_closest_marker("skip")])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
-    """The same, where only xdist's workers know the cases."""
-    if KIND_AT_ONCE not in node.config.stash:
-        _admit(node.config, ids)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Keep the tests of a case on one worker: they share a cluster.
-
-    xdist's own ``--dist loadgroup`` marks tests by changing their IDs, which pytest 9.2 ignores.
-    """
-    config.option.loadscopereorder = False  # stories with the longest cases are collected first
-    return _ByCase(config, log)
-
-
-class _ByCase(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands out whole cases; those on kind in as many heaps as there may be clusters at once."""
-
-    def __init__(self, config: pytest.Config, log: Any) -> None:
-        super().__init__(config, log)
-        self._kind_cases: dict[str, int] = {}
-
-    def _split_scope(self, nodeid: str) -> str:
-        group = group_of(nodeid)
-        if nodeid.startswith(_TESTS_ON_KIND):
-            return _TESTS_ON_KIND
-        if KindSpec.size_in(nodeid) is None:
-            return group
-        number = self._kind_cases.setdefault(group, len(self._kind_cases))
-        return f"kind {number % self.config.stash[KIND_AT_ONCE]}"
-
-
-def _admit(config: pytest.Config, nodeids: Sequence[str]) -> None:
-    if config.option.collectonly:
-        return
-    try:
-        config.stash[KIND_AT_ONCE] = kind_at_once(config, nodeids)
-    except HarnessError as error:
-        config.stash[REFUSED] = error.exit_code
-        pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import ceil
 
 WIDTH, GUTTER, RIGHT = 940.0, 84.0, 16.0
 # Mean width of a character at the labels' 11.5 px; a little generous, so that labels never run into each other.
@@ -27,14 +28,25 @@ class Scale:
     """Seconds to pixels.
 
     Args:
-        end: seconds at the right edge, above 0.
+        end: seconds at the right edge.
+        begin: seconds at the left edge, below `end`.
     """
 
     end: float
+    begin: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From edge to edge."""
+        return self.end - self.begin
+
+    def part(self, at: float) -> float:
+        """Where a moment is, from 0 to 1; what is outside is put at the edge."""
+        return (max(self.begin, min(at, self.end)) - self.begin) / self.seconds
 
     def x(self, at: float) -> float:
-        """Where a moment is; what is outside is put at the edge."""
-        return GUTTER + max(0.0, min(at, self.end)) / self.end * (WIDTH - GUTTER - RIGHT)
+        """The same in pixels."""
+        return GUTTER + self.part(at) * (WIDTH - GUTTER - RIGHT)
 
     def box(self, start: float, end: float, top: float, height: float) -> Box:
         """A stretch of time; never thinner than it can be seen."""
@@ -42,8 +54,9 @@ class Scale:
 
     def marks(self) -> Sequence[float]:
         """Round seconds for the axis, a dozen at most."""
-        step = next((step for step in _STEPS if self.end / step <= 12), self.end / 12)
-        return [number * step for number in range(int(self.end / step + 1e-9) + 1)]
+        step = next((step for step in _STEPS if self.seconds / step <= 12), self.seconds / 12)
+        first = ceil(self.begin / step - 1e-9)
+        return [number * step for number in range(first, int(self.end / step + 1e-9) + 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ _ROWS, _ROW = 2, 15.0
 _WRITES, _BRACKET = 34.0, 22.0
 # As many bars as can be told apart; a case of minutes is as small as one of seconds.
 _BINS = 140
+# Longer than that, the making of a cluster is no part of the picture.
+_SHOWN_SECONDS = 10.0
 _STYLE = Path(__file__).parent / "templates" / "picture.css"
 
 
@@ -41,7 +43,7 @@ class _Lane:
 def draw(entries: Sequence[Entry]) -> str:
     """The picture of a case, as an ``<svg>`` element; the story in one line is its ``<desc>``."""
     case = Case.of(entries)
-    scale, lanes = Scale(max(case.timeline.end, 0.1)), list(_lanes(case))
+    scale, lanes = _scale(case), list(_lanes(case))
     bottom = _TOP + sum(lane.height + _GAP for lane in lanes)
     name = slug(case.spec.case_id)
     shapes, words, top = [*_grid(scale, bottom), node_lane.pattern(name)], list[str](), _TOP
@@ -66,6 +68,13 @@ def standalone(entries: Sequence[Entry]) -> bytes:
     svg = draw(entries).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     head, rest = svg.split(">", 1)
     return f"{head}>{style}{rest}".encode()
+
+
+def _scale(case: Case) -> Scale:
+    """From the first node on, where making the cluster took so long that nothing else would be seen."""
+    end = max(case.timeline.end, 0.1)
+    born = next((entry.at for entry in case.entries if entry.kind == "node.created"), 0.0)
+    return Scale(end, born if _SHOWN_SECONDS < born < end else 0.0)
 
 
 def _layer(top: float, shapes: Sequence[str]) -> str:
@@ -171,7 +180,7 @@ def _bars(moments: Sequence[tuple[float, bool]], scale: Scale, height: float) ->
     """How many calls ended well and how many did not, over time."""
     good, bad = [0] * _BINS, [0] * _BINS
     for at, went_well in moments:
-        (good if went_well else bad)[min(_BINS - 1, int(at / scale.end * _BINS))] += 1
+        (good if went_well else bad)[min(_BINS - 1, int(scale.part(at) * _BINS))] += 1
     most, width = max([*good, *bad, 1]), (WIDTH - GUTTER - RIGHT) / _BINS
     for counts, kind in ((good, "ok"), (bad, "no")):
         for place, count in enumerate(counts):
@@ -213,3 +222,5 @@ def _grid(scale: Scale, bottom: float) -> Iterator[str]:
         yield path("grid", f"M{x:.1f} {_TOP - 4:.0f} V{bottom:.0f}")
         words = f"{mark:g} s" if following is None or mark == 0 else f"{mark:g}"
         yield text("axis", x, bottom + 15, words, "middle")
+    if scale.begin:
+        yield text("axis", GUTTER - 12, bottom + 15, f"from {scale.begin:.0f} s", "end")

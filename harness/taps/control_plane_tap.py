@@ -10,7 +10,8 @@ from harness.journal import Journal
 from harness.taps.node_tap import Deed, NodeTap
 
 _LOOPBACK = "127.0.0.1"
-_COMMAND_SECONDS = 300.0
+# A join takes half a minute, and kubeadm waits for its own checks a few minutes at most.
+_COMMAND_SECONDS = 180.0
 
 
 class ControlPlaneTap(NodeTap):

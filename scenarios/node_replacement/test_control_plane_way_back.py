@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from harness.expectations import NO_GHOST, SERVICE_RESTORED
+from harness.expectations.kubernetes import RECOVERED_KUBERNETES
 from harness.faults.membership import QuorumLostToGhost, ReplacedWithoutRemoval
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, KindSpec
@@ -24,6 +25,11 @@ _RESTORED = (
     "writes-before-snapshot-kept",
     "botched-state-saved",
     "nodes-ready",
+    "api-service-present",
+    "system-workloads-stable",
+    "bootstrap-rbac-present",
+    "objects-decode",
+    "fresh-pod-works",
     "foreign-untouched",
 )
 _RELAXED = (KindSpec(control_planes=3, strict_reconfig_check=False),)
@@ -49,7 +55,7 @@ def restored(lab: Lab, case: CaseSpec, tool: DeployTool) -> Lab:
         lab.let_traffic_write(20)
         lab.inject(ReplacedWithoutRemoval("control-plane"), QuorumLostToGhost("control-plane2"))
         lab.run(tool, RecoverControlPlane(snapshot))
-        lab.observe(SERVICE_RESTORED, NO_GHOST)
+        lab.observe(SERVICE_RESTORED, NO_GHOST, *RECOVERED_KUBERNETES)
     return lab
 
 
@@ -76,6 +82,31 @@ def test_the_botched_state_is_saved_first(restored: Lab) -> None:
 def test_nodes_are_ready(restored: Lab) -> None:
     """Kubernetes itself is back on every machine, not etcd alone (002_638ead7455fd6626.txt)."""
     restored.judge("nodes-ready")
+
+
+def test_the_api_service_is_there(restored: Lab) -> None:
+    """Pods find the API by this Service; an older store may hold its endpoints of then (002_638ead7455fd6626.txt)."""
+    restored.judge("api-service-present")
+
+
+def test_system_workloads_are_stable(restored: Lab) -> None:
+    """DNS, proxy and network run, and go on running, with the state of before (002_638ead7455fd6626.txt)."""
+    restored.judge("system-workloads-stable")
+
+
+def test_bootstrap_rights_are_there(restored: Lab) -> None:
+    """The admin is let in, and roles are what kubeadm made them (002_638ead7455fd6626.txt)."""
+    restored.judge("bootstrap-rbac-present")
+
+
+def test_every_object_decodes(restored: Lab) -> None:
+    """A restored store can be read as a whole, not only by those who look at one key (002_638ead7455fd6626.txt)."""
+    restored.judge("objects-decode")
+
+
+def test_a_fresh_pod_works(restored: Lab) -> None:
+    """Working shape means that new work can be done in it (002_638ead7455fd6626.txt)."""
+    restored.judge("fresh-pod-works")
 
 
 def test_others_are_untouched(restored: Lab) -> None:

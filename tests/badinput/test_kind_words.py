@@ -136,6 +136,12 @@ def test_a_need_without_an_engine_is_an_error(tmp_path, need):
     nothing_was_made(tmp_path / "run")
 
 
+def test_the_harness_s_own_tests_need_it_too():
+    code, said = call("-m", "pytest", "tests/kind", "--require", "kind", "-p", "no:cacheprovider", **NO_ENGINE)
+    assert "no Docker engine answers" in said
+    assert code == 4
+
+
 def test_an_engine_elsewhere_is_refused(tmp_path):
     code, said = scenarios(tmp_path / "run", "--require", "kind", DOCKER_HOST="tcp://192.0.2.1:2375")
     assert "is not an engine on this machine" in said
