@@ -31,7 +31,7 @@ def scenarios(session: nox.Session) -> None:
 
 @nox.session
 def images(session: nox.Session) -> None:
-    """What kind clusters are made of, where no image registry is reachable; as root, once."""
+    """What kind clusters are made of, without an image registry; as root, once."""
     install(session)
     session.run("afterfault", "images", "build", *session.posargs)
 

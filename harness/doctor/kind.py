@@ -15,7 +15,7 @@ from harness.clusters.docker_engine import ENGINE_MEND, EngineFacts, open_engine
 from harness.clusters.kind_binaries import kind_version, kubectl_version
 from harness.doctor.examined import KIND, Examined, missing
 from harness.errors import HarnessError, MachineError
-from harness.nodeimage import NodeImage, ToolPaths, find_node_images, registry_image, tool_paths
+from harness.nodeimage import NodeImage, ToolPaths, find_node_images, tool_paths
 from harness.spec import KindSpec
 
 IMAGE_MEND = "afterfault images build"
@@ -32,10 +32,6 @@ def _engine_facts() -> EngineFacts:
         return read_engine(engine)
 
 
-def _registry_image(kind: Path) -> str:
-    return registry_image(kind, pull=False)
-
-
 @dataclass(frozen=True, slots=True)
 class KindSources:
     """Where the facts come from; tests put others in their place.
@@ -45,14 +41,12 @@ class KindSources:
         machine: what the machine has left.
         images: node images that the engine has.
         tools: kind and kubectl.
-        registry: the image a kind would pull; empty where no image registry is reachable.
     """
 
     engine: Callable[[], EngineFacts] = _engine_facts
     machine: Callable[[EngineFacts | None], Machine] = read_machine
     images: Callable[[], Sequence[NodeImage]] = find_node_images
     tools: Callable[[], ToolPaths] = tool_paths
-    registry: Callable[[Path], str] = _registry_image
 
 
 def examine_kind(sources: KindSources | None = None) -> list[Examined]:
@@ -150,12 +144,11 @@ def _tools(sources: KindSources) -> Iterator[Examined]:
 def _images(sources: KindSources, engine: EngineFacts) -> Iterator[Examined]:
     try:
         images = sources.images()
-        pulled = "" if images else sources.registry(sources.tools().kind)
     except HarnessError as error:
         yield missing(KIND, "node image", error, IMAGE_MEND)
         return
-    seen = [image.reference for image in images] or [f"{pulled}, which can be pulled"] * bool(pulled)
-    yield Examined(KIND, "node image", bool(seen), ", ".join(seen) or "none", IMAGE_MEND)
+    seen = ", ".join(image.reference for image in images)
+    yield Examined(KIND, "node image", bool(seen), seen or "none", IMAGE_MEND)
     yield _cgroups(engine, [image.kubernetes for image in images])
 
 

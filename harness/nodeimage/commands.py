@@ -9,31 +9,27 @@ from typing import NoReturn
 
 import click
 
-from harness.errors import MachineError
 from harness.nodeimage.check import check_image
 from harness.nodeimage.engine import engine_version, image_size_mib
 from harness.nodeimage.images import build_node_image, find_node_images, is_complete, pick_node_image
 from harness.nodeimage.machine import check_machine
 from harness.nodeimage.pins import Pair, all_pairs, choose_pair
 from harness.nodeimage.recipe import recipe
-from harness.nodeimage.steps import building, make_all, prune
+from harness.nodeimage.steps import building, prune
 from harness.nodeimage.tools import (
-    find_kind,
     has_tools,
     install_kind,
     install_kubectl,
-    registry_image,
     tool_paths,
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def images() -> None:
-    """Node images for kind where no image registry is reachable: made from packages alone.
+    """Node images for kind, made from packages alone: no image registry is asked.
 
-    A kind cluster boots from a node image. Where the registry of kindest/node is reachable nothing of this is
-    needed; elsewhere `images build` makes one from the Go module proxy and Debian's mirror, and with it kind,
-    kubectl and kind's load balancer.
+    A kind cluster boots from a node image. `images build` makes one from the Go module proxy and Debian's mirror,
+    and with it kind, kubectl and kind's load balancer.
 
     \b
         afterfault images build         once; 15 minutes from nothing on 2 cores, 2 seconds when all is there
@@ -51,22 +47,18 @@ def images() -> None:
 @click.option("--kubernetes", default="", metavar="VERSION", help="for example 1.34.4; the first pinned one by default")
 @click.option("--etcd", default="", metavar="VERSION", help="for example 3.6.6; the one fitting Kubernetes by default")
 @click.option("--all", "everything", is_flag=True, help="every pinned pair of Kubernetes and etcd")
-@click.option("--force", is_flag=True, help="build even where kind's own image can be pulled")
-def build(kubernetes: str, etcd: str, *, everything: bool, force: bool) -> None:
+def build(kubernetes: str, etcd: str, *, everything: bool) -> None:
     """Make a node image, or what is missing of it, and put it into the engine.
 
     Needs root, Go, debootstrap and a Docker engine; says what is missing, and the command that mends it.
     Prints the reference to hand to `kind create cluster --image` or `pytest --node-image`.
 
     \b
-    Exit codes: 0 made or not needed, 2 a version that is not pinned, 3 a step failed (its last words are
+    Exit codes: 0 made, 2 a version that is not pinned, 3 a step failed (its last words are
     printed), 4 this machine can't do it.
     """  # noqa: D301 click wants the character
     pairs = all_pairs() if everything and not (kubernetes or etcd) else [choose_pair(kubernetes, etcd)]
     engine_version()
-    if not force and (found := _pulled()):
-        click.echo(f"{found} is there or can be pulled: nothing to build (--force builds all the same)")
-        return
     wanted = [recipe(pair) for pair in pairs]
     if missing := [made for made in wanted if not (is_complete(made) and has_tools(made))]:
         check_machine()
@@ -111,19 +103,6 @@ def check(reference: str, control_planes: int) -> None:
     image = pick_node_image(reference)
     click.echo(f"checking {image.reference}")
     check_image(image, tool_paths(), control_planes, sys.stdout)
-
-
-def _pulled() -> str:
-    """The image kind would take, where it can be had; asking needs a kind, which takes Go where there is none yet."""
-    try:
-        kind = find_kind()
-    except MachineError:
-        check_machine()
-        made = recipe(choose_pair())
-        with building(sys.stdout):
-            make_all([made.kind], sys.stdout)
-        kind = install_kind(made)
-    return registry_image(kind)
 
 
 def _options(pair: Pair) -> str:

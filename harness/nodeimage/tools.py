@@ -1,4 +1,4 @@
-"""kind and kubectl: those built here, or fitting ones on PATH; and the image kind itself would take."""
+"""kind and kubectl: those built here, or fitting ones on PATH."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from pathlib import Path
 from harness.clusters.ownership import cache_folder
 from harness.errors import MachineError
 from harness.nodeimage import pins
-from harness.nodeimage.engine import engine_version, image_present
 from harness.nodeimage.process import CommandError, run
 from harness.nodeimage.recipe import Recipe
 
-_KIND_IMAGE = re.compile(rb"kindest/node:v[0-9.]+@sha256:[0-9a-f]{64}")
 _ASK_SECONDS = 15.0
-_PULL_SECONDS = 900.0
 _MEND = "afterfault images build"
 
 
@@ -69,37 +66,6 @@ def install_kubectl(recipe: Recipe) -> Path:
 def has_tools(recipe: Recipe) -> bool:
     """Whether both were put there for this recipe before."""
     return _kind_place().exists() and _kubectl_place(recipe.pair.kubernetes).exists()
-
-
-def kind_default_image(kind: Path) -> str:
-    """The node image this kind takes when none is named, with its digest; the program holds it as text."""
-    found = _KIND_IMAGE.search(kind.read_bytes())
-    if found is None:
-        raise MachineError(f"{kind} names no default image", mend=_MEND)
-    return found.group().decode()
-
-
-def registry_image(kind: Path, *, pull: bool = True) -> str:
-    """The image that kind itself would take, where an image registry is reachable; empty where none is.
-
-    Args:
-        kind: asked for the name of the image.
-        pull: fetch it too, when the engine does not have it yet.
-
-    Raises:
-        MachineError: no engine answers.
-    """
-    engine_version()
-    reference = kind_default_image(kind)
-    if image_present(reference):
-        return reference
-    try:
-        run(["docker", "manifest", "inspect", reference], timeout_seconds=_ASK_SECONDS)
-        if pull:
-            run(["docker", "pull", "--quiet", reference], timeout_seconds=_PULL_SECONDS)
-    except CommandError:
-        return ""
-    return reference
 
 
 def _find_kubectl() -> Path:

@@ -58,7 +58,6 @@ def look(tools):
             "machine": lambda _: PLENTY,
             "images": lambda: [NODE],
             "tools": lambda: tools,
-            "registry": lambda _: "",
         }
         return {found.what: found for found in examine_kind(KindSources(**(sources | other)))}
 
@@ -177,12 +176,9 @@ def test_a_tool_that_is_something_else(look, tools):
     assert found["kubectl"].mend.startswith(f"rm {tools.kubectl}")
 
 
-@pytest.mark.parametrize(("pulled", "good"), [("", False), ("kindest/node:v1.34.0@sha256:abc", True)])
-def test_no_image_is_fine_where_one_can_be_pulled(look, pulled, good):
-    found = look(images=list, registry=lambda _: pulled)["node image"]
-    assert found.good is good
-    assert pulled in found.seen
-    assert found.mend == "afterfault images build"
+def test_without_an_image_there_is_no_run(look):
+    found = look(images=list)["node image"]
+    assert (found.good, found.seen, found.mend) == (False, "none", "afterfault images build")
 
 
 def test_an_engine_that_ends_while_images_are_asked_for(look):

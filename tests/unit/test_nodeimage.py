@@ -488,27 +488,6 @@ class TestTools:
         built.touch()
         assert tools.tool_paths().kind == built
 
-    def test_kind_is_asked_for_the_image_it_would_take(self, tmp_path):
-        name = b"kindest/node:v1.34.0@sha256:" + b"a" * 64
-        (tmp_path / "kind").write_bytes(b"\x00text" + name + b"more\x00")
-        assert tools.kind_default_image(tmp_path / "kind") == name.decode()
-        (tmp_path / "kind").write_bytes(b"nothing")
-        with pytest.raises(MachineError):
-            tools.kind_default_image(tmp_path / "kind")
-
-    def test_without_a_registry_there_is_no_image_of_kind(self, tmp_path, monkeypatch):
-        (tmp_path / "kind").write_bytes(b"kindest/node:v1.34.0@sha256:" + b"a" * 64)
-        monkeypatch.setattr(tools, "engine_version", lambda: "26")
-        monkeypatch.setattr(tools, "image_present", lambda _: False)
-
-        def refuse(command, **_):
-            raise CommandError(command, 1, "no such host")
-
-        monkeypatch.setattr(tools, "run", refuse)
-        assert tools.registry_image(tmp_path / "kind") == ""
-        monkeypatch.setattr(tools, "run", lambda *_, **__: "")
-        assert tools.registry_image(tmp_path / "kind").startswith("kindest/node:v1.34.0@")
-
 
 class TestCommands:
     @pytest.mark.parametrize(
