@@ -89,8 +89,7 @@ def _lanes(case: Case) -> Iterator[_Lane]:
     if case.last("fault.injected"):
         yield _Lane("faults", _ROWS * _ROW, _faults)
     for node in node_lane.worth_a_lane(case.timeline):
-        # the gutter takes as many letters as a node of bare etcd needs
-        yield _Lane(node.removeprefix("control-"), _LANE, node_lane.lane(node))
+        yield _Lane(_short(node), _LANE, node_lane.lane(node))
     if case.timeline.quorums:
         yield _Lane("voters", _LANE, _vote)
     if case.last("probe.api"):
@@ -104,12 +103,17 @@ def _tool(case: Case, scale: Scale) -> Iterator[str]:
         words = f"{call.old} → {call.new} · {call.said}" if call.new else f"{call.task} · {call.said}"
         box = scale.box(call.started, call.ended, 0, _LANE)
         yield rect(f"tool {'good' if call.claims_success else 'bad'}", box, words)
-        if wide(words) + 8 < box.width:
-            yield text("label plain", box.x + 7, 15, words)
+        shorter = (words, _short(words), _short(words.partition(" · ")[0]), call.old)
+        inside = next((one for one in shorter if one and wide(one) + 8 < box.width), "")
+        if inside:
+            yield text("label plain", box.x + 6, 15, inside)
         elif call is case.tool_calls[-1]:
             yield beside("label", box.x + box.width, 15, words)
-        elif wide(call.old) + 8 < box.width:
-            yield text("label plain", box.x + 5, 15, call.old)
+
+
+def _short(words: str) -> str:
+    """The gutter, and often a box, take as many letters as a node of bare etcd needs."""
+    return words.replace("control-plane", "plane")
 
 
 def _changes(case: Case) -> Iterator[Entry]:
