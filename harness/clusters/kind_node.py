@@ -23,6 +23,8 @@ from harness.waiting import until
 
 CONTROL_PLANE = "control-plane"
 ETCD_DATA = "/var/lib/etcd/member"
+# runc's word for a machine that was busy forking while it was frozen.
+_NOT_FROZEN = "unable to freeze"
 _STOP_SECONDS = 20
 _BOOT_SECONDS = 60.0
 _KILLED_BY_TIMEOUT = 124
@@ -132,8 +134,12 @@ class KindNode:
         self._end("killed", lambda machine: machine.kill("KILL"))
 
     def pause(self) -> None:
-        """Stop the machine's time (cgroup freezer): its sockets stay open and answer nothing."""
-        self._do(lambda machine: machine.pause())
+        """Stop the machine's time (cgroup freezer): its sockets stay open and answer nothing.
+
+        Raises:
+            WaitTimeout: its processes fork faster than runc freezes them, for 20 s.
+        """
+        until(self._try_pause, what=f"{self.name} to stand still", deadline_seconds=_STOP_SECONDS)
         self.paused = True
         self.journal.append("node.paused", node=self.name)
 
@@ -228,6 +234,15 @@ class KindNode:
         if not self.running:
             return ""
         return self.execute("journalctl", "-u", "kubelet", "-n", str(lines), "--no-pager", "-o", "cat").said
+
+    def _try_pause(self) -> bool:
+        try:
+            self._do(lambda machine: machine.pause())
+        except ClusterError as error:
+            if _NOT_FROZEN not in str(error):
+                raise
+            return False
+        return True
 
     def _end(self, how: str, end: Any) -> None:
         if self.destroyed or not self.running:

@@ -1,5 +1,6 @@
 """One kind cluster for all tests of a worker; every test brings it back to its golden state."""
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -22,18 +23,18 @@ SPEC = KindSpec()
 CASE = CaseSpec("proof", "000_ef3e953d37b9f50a.txt", Target("reference", "none"), SPEC, tuple(GUARANTEES))
 
 
-@pytest.fixture(scope="session")
-def kind_cluster(tmp_path_factory, pytestconfig):
+@contextlib.contextmanager
+def living_cluster(work, spec, require):
+    """A real cluster, ready, gone at the end with everything that came with it."""
     try:
-        setup = kind_setup(KindWords(), SPEC)
+        setup = kind_setup(KindWords(), spec)
     except MachineError as error:
-        if "kind" in pytestconfig.getoption("--require").split(","):
+        if "kind" in require.split(","):
             raise
         pytest.skip(f"kind is not ready here: {error}")
-    work = tmp_path_factory.mktemp("kind")
     ownership = Ownership(f"test-{os.getpid()}-{time.time_ns()}", work / "owned")
     journal = Journal(work / "journal.jsonl", time.monotonic)
-    cluster = kind.KindCluster(SPEC, setup, work / "owned" / "cluster", journal, ownership)
+    cluster = kind.KindCluster(spec, setup, work / "owned" / "cluster", journal, ownership)
     try:
         cluster.start()
         yield cluster
@@ -42,6 +43,12 @@ def kind_cluster(tmp_path_factory, pytestconfig):
         journal.seal()
         ownership.release()
     assert left == []
+
+
+@pytest.fixture(scope="session")
+def kind_cluster(tmp_path_factory, pytestconfig):
+    with living_cluster(tmp_path_factory.mktemp("kind"), SPEC, pytestconfig.getoption("--require")) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
