@@ -99,6 +99,8 @@ def bench_rate() -> bool:
             "6",
             "-k",
             "3-relaxed",
+            "-m",
+            "not slow and not kind",
             "--run-dir",
             str(run),
             "-p",
