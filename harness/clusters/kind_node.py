@@ -26,6 +26,7 @@ ETCD_DATA = "/var/lib/etcd/member"
 # runc's word for a machine that was busy forking while it was frozen.
 _NOT_FROZEN = "unable to freeze"
 _STOP_SECONDS = 20
+_CONSOLE_LINES = 12
 _BOOT_SECONDS = 60.0
 _KILLED_BY_TIMEOUT = 124
 
@@ -116,10 +117,11 @@ class KindNode:
 
         Raises:
             WaitTimeout: not within 60 s.
+            ClusterError: it ended while it booted; carries the last lines of its console.
         """
         booted = ("sh", "-c", "systemctl is-active --quiet multi-user.target && ctr version")
         until(
-            lambda: self.execute(*booted, timeout_seconds=5).exit_code == 0,
+            lambda: self._try_while_on(*booted),
             what=f"{self.name} to boot",
             deadline_seconds=_BOOT_SECONDS,
             every_seconds=0.2,
@@ -234,6 +236,15 @@ class KindNode:
         if not self.running:
             return ""
         return self.execute("journalctl", "-u", "kubelet", "-n", str(lines), "--no-pager", "-o", "cat").said
+
+    def _try_while_on(self, *words: str) -> bool:
+        try:
+            return self.execute(*words, timeout_seconds=5).exit_code == 0
+        except ClusterError as error:
+            if self.running:
+                return False  # as while the engine still starts it
+            console = self._do(lambda machine: machine.logs(tail=_CONSOLE_LINES)).decode(errors="replace")
+            raise ClusterError(f"node {self.name} ended while it booted: {error}", log_tail=console) from error
 
     def _try_pause(self) -> bool:
         try:
