@@ -43,7 +43,7 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     words.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: what can run here)")
     words.add_argument("--pairs", type=int, default=40, help="pairs of starts (default: 40)")
-    words.add_argument("--rounds", type=int, default=2, help="clusters made anew (default: 2); twice as many pairs of creations")
+    words.add_argument("--rounds", type=int, default=2, help="recreations, half the pairs of creations (default: 2)")
     asked = words.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         words.error(f"no part is called {', '.join(sorted(unknown))}")
