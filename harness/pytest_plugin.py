@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ DONE = "done "
 def pytest_configure(config: pytest.Config) -> None:
     """Check the words of the call before anything is started; choose the run's folder and seed."""
     config.stash[SEED] = 0
+    _let_children_be_signalled()
     if not _plays_scenarios(config):
         return
     try:
@@ -188,6 +190,16 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str
     if report.when == "call" and report.passed and report.nodeid.startswith("scenarios/"):
         return "passed", "", ("KEPT", {"green": True})  # cases are told one a line, not one dot a guarantee
     return None
+
+
+def _let_children_be_signalled() -> None:
+    """A run in the background of a script, or under nohup, ignores signals, and so would every tool it starts.
+
+    A handler that does nothing still ignores them here, and is not passed on.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def _plays_scenarios(config: pytest.Config) -> bool:
