@@ -10,39 +10,27 @@ lab.judge("no-ghost-member")          # Then
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from harness.clusters.etcd import EtcdCluster
-from harness.clusters.members import EtcdMembers, MemberNode
+from harness.clusters.members import EtcdMembers
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
 from harness.expectations import Expectation, World
 from harness.faults import Fault
 from harness.journal import Entry
 from harness.judging import Finding, GuaranteeBroken, Inconclusive, Verdict, judge, judge_all, judge_so_far
+from harness.members_stage import MembersStage
 from harness.orders import Order
 from harness.spec import CaseSpec
-from harness.stage import LabSettings
+from harness.stage import LabSettings, Request
 from harness.stages import stage_of
-from harness.taps.node_tap import NodeTap
-from harness.tools import DeployTool, Task, ToolRun
+from harness.tools import DeployTool, ToolRun
 from harness.tools.stepwise import walk
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
 __all__ = ["Lab", "LabSettings", "Request"]
-
-
-class Request(Protocol):
-    """What a tool is asked to do."""
-
-    @property
-    def sentence(self) -> str:
-        """For people."""
-
-    def prepare(self, cluster: Any, tap: NodeTap, snapshots: Path) -> Task:
-        """Turn it into a task for this cluster."""
 
 
 class Lab:
@@ -57,6 +45,7 @@ class Lab:
         self._settings, self._clock = settings, clock
         self.entries: Sequence[Entry] = ()
         self.findings: dict[str, Finding] = {}
+        self._runs = 0
 
     @contextlib.contextmanager
     def start(self, spec: CaseSpec) -> Iterator[EtcdMembers[Any]]:
@@ -102,7 +91,7 @@ class Lab:
             fault.preflight(self._stage.cluster)
             self._stage.journal.append("fault.injected", fault=name, node=fault.node)
             fault.inject(self._stage.cluster)
-            self._stage.watch.look()
+            self._stage.look()
             evidence = fault.evidence(self._stage.cluster)
             self._stage.journal.append(
                 "fault.evidence", fault=name, node=fault.node, bit=evidence.bit, facts=evidence.facts
@@ -117,20 +106,12 @@ class Lab:
 
     def run(self, tool: DeployTool, request: Request) -> ToolRun:
         """Ask the tool to do something, and look at the world the moment it says how it went."""
-        number = len(self._stage.tasks) + 1
-        snapshots = self._stage.tap.snapshots = self._stage.snapshots(number)
-        snapshots.mkdir(parents=True)
-        task = request.prepare(self._stage.cluster, self._stage.tap, snapshots)
-        self._stage.tasks.append(task)
+        self._runs += 1
+        task = self._stage.prepare(request, tool, self._runs)
         self._stage.step(f"{tool.target.label}: {request.sentence}")
-        run = tool.run(
-            task, self._settings.ownership, self._stage.journal, self._stage.folder / f"tool-{number}.log", self._clock
-        )
-        if task.recovers:
-            self._adopt_restored_cluster()
-        else:
-            self._look_at_exit(task)
-        self._stage.watch.look()
+        output = self._stage.folder / f"tool-{self._runs}.log"
+        run = tool.run(task, self._settings.ownership, self._stage.journal, output, self._clock)
+        self._stage.look_at_exit(task, run)
         return run
 
     def walk(self, order: Order) -> None:
@@ -155,13 +136,13 @@ class Lab:
         Raises:
             WaitTimeout: they were not, within 20 s.
         """
-        if self._stage.traffic:
+        if isinstance(self._stage, MembersStage) and self._stage.traffic:
             self._stage.traffic.await_acknowledged(writes)
 
     def observe(self, *expectations: Expectation) -> None:
         """Give the world time to meet the expectations; what it then looks like is for the judge."""
         self._stage.step("waiting for the world to settle")
-        world = World(self._stage.cluster, self._stage.journal, self._stage.watch)
+        world = World(self._stage.cluster, self._stage.journal, self._stage.look)
 
         def unmet() -> list[str]:
             for expectation in expectations:
@@ -196,34 +177,6 @@ class Lab:
         if finding.verdict is Verdict.INCONCLUSIVE:
             raise Inconclusive(self.spec.case_id, finding)
         return finding
-
-    def _adopt_restored_cluster(self) -> None:
-        """A restore makes a new cluster with an ID of its own; from now on that one is meant."""
-        statuses = [self._stage.cluster.status(node) for node in self._stage.cluster.running()]
-        told = Counter(status.header.cluster_id for status in statuses if status is not None)
-        for cluster_id, _ in told.most_common(1):
-            self._stage.cluster.cluster_id = cluster_id
-            self._stage.journal.append("cluster.restored", cluster_id=cluster_id)
-
-    def _look_at_exit(self, task: Task) -> None:
-        """Is what the tool says so, the moment it says it?"""
-        node = self._stage.cluster.node(task.new)
-        row = self._stage.cluster.member_of(node)
-        # An election may be under way just then; two timeouts are its usual length.
-        patience = 2 * self.spec.cluster.election_seconds
-        healthy = node.running and self._healthy_within(node, patience)
-        self._stage.journal.append(
-            "probe.at_exit",
-            new=task.new,
-            listed=row is not None,
-            voter=row is not None and not row.learner,
-            healthy=healthy,
-        )
-
-    def _healthy_within(self, node: MemberNode, seconds: float) -> bool:
-        with self._stage.cluster.client(node, seconds) as client, contextlib.suppress(WaitTimeout):
-            return until(client.healthy, what="health", deadline_seconds=seconds, clock=self._clock)
-        return False
 
     def _is_kept(self) -> bool:
         if self._settings.keep == "no":

@@ -6,8 +6,6 @@ asked of it.
 
 from __future__ import annotations
 
-import re
-from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -15,6 +13,11 @@ from typing import Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.shapes import ClusterShape, DeploymentSpec, EtcdSpec, KindSpec, shape_of
+
+__all__ = [
+    "CaseMatrix", "CaseSpec", "ClusterShape", "DeploymentSpec", "EtcdSpec", "KindSpec", "Target", "TrafficSpec",
+]  # fmt: skip
 
 # The tool name of our own procedures.
 REFERENCE = "reference"
@@ -26,128 +29,6 @@ LOG_PREFIX = "afterfault/log/"
 CONFIGMAP_NAMESPACE = "afterfault-traffic"
 CONFIGMAP_LOG = "log-"
 CONFIGMAP_LOG_KEYS = f"/registry/configmaps/{CONFIGMAP_NAMESPACE}/{CONFIGMAP_LOG}"
-
-
-class ClusterShape(ABC):
-    """What kind of cluster a case is played on, and how big."""
-
-    __slots__ = ()
-    strict_reconfig_check: bool
-
-    @property
-    @abstractmethod
-    def election_seconds(self) -> float:
-        """Etcd's ``--election-timeout``."""
-
-    @property
-    @abstractmethod
-    def voters(self) -> int:
-        """Voting etcd members at the start."""
-
-    @property
-    @abstractmethod
-    def label(self) -> str:
-        """Short name of the shape."""
-
-
-@dataclass(frozen=True, slots=True)
-class EtcdSpec(ClusterShape):
-    """A multi-node etcd cluster.
-
-    Args:
-        members: voting members at the start, 1 to 9.
-        strict_reconfig_check: etcd's ``--strict-reconfig-check``.
-        mutual_tls: client and peer traffic over mutual TLS instead of plain HTTP.
-        fsync: False starts etcd with ``--unsafe-no-fsync``; said in the journal.
-        release: an etcd version as ``3.5.1``; empty means the preferred one found.
-        heartbeat_ms: etcd's ``--heartbeat-interval``.
-        election_ms: etcd's ``--election-timeout``; at least five heartbeats (etcd's own rule).
-    """
-
-    members: int = 3
-    strict_reconfig_check: bool = True
-    mutual_tls: bool = False
-    fsync: bool = False
-    release: str = ""
-    heartbeat_ms: int = 50
-    election_ms: int = 500
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.members <= 9:
-            raise UsageError(f"an etcd cluster has 1 to 9 members here, not {self.members}")
-        if self.election_ms < 5 * self.heartbeat_ms:
-            raise UsageError(f"election_ms {self.election_ms} is under five heartbeats of {self.heartbeat_ms} ms")
-
-    @property
-    def election_seconds(self) -> float:
-        """As asked for."""
-        return self.election_ms / 1000
-
-    @property
-    def voters(self) -> int:
-        """All members vote at the start."""
-        return self.members
-
-    @property
-    def label(self) -> str:
-        """Short name of the shape, as ``3-strict`` or ``5-relaxed``."""
-        parts = [str(self.members), "strict" if self.strict_reconfig_check else "relaxed"]
-        return "-".join(parts + ["tls"] * self.mutual_tls)
-
-
-@dataclass(frozen=True, slots=True)
-class KindSpec(ClusterShape):
-    """A Kubernetes cluster made by kind: node containers, kubeadm, stacked etcd.
-
-    Args:
-        control_planes: 1 to 3; more than one brings kind's load balancer.
-        workers: 0 to 5.
-        strict_reconfig_check: etcd's ``--strict-reconfig-check`` on every control plane.
-        kubernetes: a version as ``1.34.4``; empty means that of the preferred node image.
-        etcd: a version as ``3.6.6``; empty means that of the preferred node image.
-        mounts: ``(folder here, folder in every node)`` pairs.
-        ports: ``(port here on loopback, port in the first node)`` pairs; 0 here picks a free one.
-    """
-
-    control_planes: int = 1
-    workers: int = 0
-    strict_reconfig_check: bool = True
-    kubernetes: str = ""
-    etcd: str = ""
-    mounts: tuple[tuple[str, str], ...] = ()
-    ports: tuple[tuple[int, int], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.control_planes <= 3:
-            raise UsageError(f"a kind cluster has 1 to 3 control planes here, not {self.control_planes}")
-        if not 0 <= self.workers <= 5:
-            raise UsageError(f"a kind cluster has 0 to 5 workers here, not {self.workers}")
-        if any(not 0 <= port < 2**16 for pair in self.ports for port in pair):
-            raise UsageError(f"ports are 0 to 65535, not {self.ports}")
-
-    @property
-    def election_seconds(self) -> float:
-        """Kubeadm leaves etcd's default."""
-        return 1.0
-
-    @property
-    def voters(self) -> int:
-        """Every control plane has an etcd member."""
-        return self.control_planes
-
-    @property
-    def label(self) -> str:
-        """Short name of the shape, as ``kind-3-relaxed`` or ``kind-1+2w``."""
-        nodes = f"{self.control_planes}+{self.workers}w" if self.workers else str(self.control_planes)
-        strictness = [] if self.control_planes == 1 else ["strict" if self.strict_reconfig_check else "relaxed"]
-        skew = [f"k{self.kubernetes}"] * bool(self.kubernetes) + [f"e{self.etcd}"] * bool(self.etcd)
-        return "-".join(["kind", nodes, *strictness, *skew])
-
-    @classmethod
-    def size_in(cls, name: str) -> KindSpec | None:
-        """The size of the kind cluster whose label stands in a case's name; None where there is none."""
-        found = re.search(r"[-/]kind-(\d)(?:\+(\d)w)?(?=[-\]]|$)", name)
-        return cls(int(found[1]), int(found[2] or 0)) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +128,10 @@ class CaseSpec:
 
 
 def _shape(kind: type, data: Any) -> ClusterShape:
-    """Kind clusters have control planes, etcd clusters have members."""
+    """Told by its fields."""
     if kind is not ClusterShape:
         raise NotImplementedError(f"no {kind} in a case spec")
-    return msgspec.convert(data, KindSpec if "control_planes" in data else EtcdSpec)
+    return msgspec.convert(data, shape_of(data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a case is played on: journal, cluster, traffic, watch and tap; set up together, struck together."""
+"""What a case is played on: a journal, and all that is set up together and struck together."""
 
 from __future__ import annotations
 
@@ -9,25 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness import __version__
 from harness.clusters.etcd_release import EtcdRelease
-from harness.clusters.members import EtcdMembers
 from harness.clusters.ownership import Ownership
 from harness.errors import MachineError
 from harness.journal import Journal
 from harness.judging import Finding
-from harness.probes.membership import MembershipWatch
-from harness.probes.store import observe_keyspace, observe_serving, observe_snapshot
 from harness.run_folder import FULL_MIB
 from harness.spec import CaseSpec
-from harness.taps.node_tap import NodeTap
-from harness.tools import Task
-from harness.traffic import Store, Traffic
+from harness.tools import DeployTool, Task, ToolRun
 from harness.waiting import Clock
-
-_WARM_UP_WRITES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +64,14 @@ class LabSettings:
     anything_kept: bool = False
 
 
+class Request(Protocol):
+    """What a tool is asked to do; how it is put into words is between it and the stage."""
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+
+
 class Stage(ABC):
     """One case's stage; each sort of cluster has its own.
 
@@ -85,20 +86,15 @@ class Stage(ABC):
     Leaves behind: a cluster, threads and sockets, until `strike`; the case's folder always.
     """
 
-    # After how long without an answer a node that served counts as silent; None leaves that to its process.
-    silence_seconds: float | None = None
-
     def __init__(self, spec: CaseSpec, settings: LabSettings, clock: Clock) -> None:
         self.spec, self.settings = spec, settings
         self.folder = settings.cases / folder_name(spec.case_id)
         self.work = settings.ownership.lease.work / self.folder.name
         self.leftovers: list[str] = []
-        self.tasks: list[Task] = []
         self.keep = False
         self.clock = clock
         self.struck = contextlib.ExitStack()
-        self.cluster: EtcdMembers[Any]
-        self.traffic: Traffic | None = None
+        self.cluster: Any
         self.journal = Journal(self.folder / "journal.jsonl", clock.monotonic)
         self.struck.callback(self.journal.seal)
         self.journal.append(
@@ -110,20 +106,29 @@ class Stage(ABC):
         )
 
     @abstractmethod
-    def make_cluster(self) -> EtcdMembers[Any]:
-        """The cluster, not started yet."""
+    def build(self) -> None:
+        """Set everything up.
+
+        Raises:
+            MachineError: something is missing here.
+            ClusterError: what there has to be at the beginning did not become healthy.
+        """
 
     @abstractmethod
-    def start_cluster(self) -> None:
-        """Start it and wait until it is healthy."""
+    def look(self) -> None:
+        """Look at the world at a moment of the story."""
 
     @abstractmethod
-    def make_tap(self) -> NodeTap:
-        """The tool's hand on its machines."""
+    def prepare(self, request: Any, tool: DeployTool, number: int) -> Task:
+        """Put the tool's n-th request into words."""
 
     @abstractmethod
-    def make_store(self) -> Store:
-        """Whom traffic calls."""
+    def look_at_exit(self, task: Task, run: ToolRun) -> None:
+        """Look at the world the moment the tool says how it went."""
+
+    @abstractmethod
+    def last_look(self) -> None:
+        """Look at everything once more; what comes after is not judged."""
 
     @abstractmethod
     def collect_logs(self) -> None:
@@ -132,48 +137,6 @@ class Stage(ABC):
     @abstractmethod
     def remove_cluster(self) -> list[str]:
         """Remove it; returns a sentence for each thing that could not be removed."""
-
-    def look_closer(self) -> None:  # noqa: B027 - a stage may have nothing to add
-        """What the last look of this sort of cluster looks at beside its members."""
-
-    def build(self) -> None:
-        """Start everything, and wait until a healthy cluster takes traffic.
-
-        Raises:
-            MachineError: a release, an image or a port is missing here.
-            ClusterError: the cluster did not become healthy.
-        """
-        self.step(f"cluster {self.spec.cluster.label}")
-        self.cluster = self.make_cluster()
-        self.struck.callback(self._remove_or_keep)
-        self.struck.callback(self._collect_logs)
-        self.tap = self.make_tap()
-        self.struck.callback(self.tap.close)
-        self.watch = MembershipWatch(self.cluster, self.journal, self.silence_seconds)
-        self.struck.callback(self.watch.stop)
-        self.start_cluster()
-        self.watch.start()
-        self.watch.look()
-        if self.spec.traffic:
-            self.traffic = Traffic(self.spec.traffic, self.make_store(), self.journal, self.clock)
-            self.struck.callback(self.traffic.stop)
-            self.traffic.start()
-            self.traffic.await_acknowledged(_WARM_UP_WRITES)
-
-    def last_look(self) -> None:
-        """Look at everything once more; traffic ends first, so that all it was promised has to be there."""
-        self.step("the last look")
-        self.watch.look()
-        if self.traffic:
-            self.traffic.stop()
-            observe_serving(self.cluster, self.journal)
-            observe_keyspace(self.cluster, self.journal)
-        self.look_closer()
-        for number, task in enumerate(self.tasks, start=1):
-            self._look_at_snapshot(number, task)
-        self.watch.stop()
-        self._require_room()
-        self.journal.append("case.ended")
 
     def strike(self) -> None:
         """Remove what was built, last things first, each whatever became of the others; then seal the journal.
@@ -188,21 +151,21 @@ class Stage(ABC):
         self.journal.append("case.step", text=text)
         self.settings.progress(f"{self.spec.case_id}: {text}")
 
-    def snapshots(self, number: int) -> Path:
-        """Folder for the snapshots of the tool's n-th call."""
-        return self.work / "snapshots" / f"run-{number}"
+    def require_room(self) -> None:
+        """Etcd stops and snapshots break on a full disk; that must never be blamed on the tool.
 
-    def _look_at_snapshot(self, number: int, task: Task) -> None:
-        role = "disaster" if task.recovers else f"before-change-{number}"
-        file = next(iter(sorted(self.snapshots(number).glob("*.db"))), self.snapshots(number) / "none.db")
-        observe_snapshot(self.cluster, self.journal, file, role)
-
-    def _require_room(self) -> None:
-        """Etcd stops and snapshots break on a full disk; that must never be blamed on the tool."""
+        Raises:
+            MachineError: the disk is full.
+        """
         free_mib = shutil.disk_usage(self.work).free // 2**20
         if free_mib < FULL_MIB:
             mend = "free space, or choose another --run-dir"
             raise MachineError(f"No space left on device: {free_mib} MiB are free at the end of the case", mend=mend)
+
+    def remove_at_the_end(self) -> None:
+        """From now on there is a cluster: its logs are kept and it is removed, or left for a person to look at."""
+        self.struck.callback(self._remove_or_keep)
+        self.struck.callback(self._collect_logs)
 
     def _remove_or_keep(self) -> None:
         if self.keep:

@@ -15,6 +15,7 @@ from harness.clusters.kind_call import KindSetup
 from harness.errors import HarnessError
 from harness.journal import Journal
 from harness.judging import Verdict, judge_all
+from harness.members_stage import MembersStage
 from harness.nodeimage import pick_node_image, tool_paths
 from harness.probes.kubernetes.availability import ApiWatch
 from harness.probes.kubernetes.basics import observe_api_service, observe_nodes, observe_rbac
@@ -31,7 +32,7 @@ from harness.waiting import Clock
 _ENGINE_SECONDS = 330
 
 
-class EtcdStage(Stage):
+class EtcdStage(MembersStage):
     """Real etcd processes on loopback."""
 
     cluster: EtcdCluster
@@ -66,7 +67,7 @@ class EtcdStage(Stage):
         return self.cluster.remove()
 
 
-class KindStage(Stage):
+class KindStage(MembersStage):
     """Kubernetes in kind, its stacked etcd members watched one by one, its API through the load balancer."""
 
     cluster: KindCluster

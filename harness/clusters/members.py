@@ -14,7 +14,7 @@ from harness.clusters.etcd_release import EtcdRelease
 from harness.clusters.ownership import Ownership
 from harness.errors import ClusterError
 from harness.journal import Journal
-from harness.spec import ClusterShape
+from harness.shapes import MembersShape
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class EtcdMembers(ABC, Generic[N]):
     A cluster sets `cluster_id` once it takes writes.
     """
 
-    spec: ClusterShape
+    spec: MembersShape
     work: Path
     journal: Journal
     ownership: Ownership

@@ -10,19 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.clusters.members import EtcdMembers
 from harness.journal import Journal
-from harness.probes.membership import MembershipWatch
 from harness.probes.store import observe_serving
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a probe may look at."""
+    """What a probe may look at.
 
-    cluster: EtcdMembers[Any]
+    Args:
+        cluster: any sort; a probe says what it needs.
+        journal: where observations go.
+        look: look at once at what is watched anyway.
+    """
+
+    cluster: Any
     journal: Journal
-    watch: MembershipWatch
+    look: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ class Expectation:
 
 
 def _look_at_members(world: World) -> None:
-    world.watch.look()
+    world.look()
 
 
 def _look_at_service(world: World) -> None:
-    world.watch.look()
+    world.look()
     observe_serving(world.cluster, world.journal)
 
 

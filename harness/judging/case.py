@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.journal import Entry
 from harness.judging.timeline import Timeline, until_end
+from harness.shapes import MembersShape
 from harness.spec import CaseSpec
 
 # What a tool may ask of a machine without laying hands on it: what a command changes is seen in the world.
@@ -92,6 +93,18 @@ class Case:
         if not entries or entries[0].kind != "case.opened":
             raise UsageError("the journal does not begin with case.opened")
         return cls(CaseSpec.from_json(entries[0].data["spec"]), _with_short_names(until_end(entries)))
+
+    @property
+    def shape(self) -> MembersShape:
+        """The cluster's, where the harness made its members.
+
+        Raises:
+            UsageError: it made none; the case asks for a guarantee that is not for it.
+        """
+        shape = self.spec.cluster
+        if not isinstance(shape, MembersShape):
+            raise UsageError(f"{self.spec.case_id}: there are no etcd members to judge")
+        return shape
 
     @cached_property
     def timeline(self) -> Timeline:

@@ -82,8 +82,8 @@ def replacement_complete(case: Case) -> Finding:
             return _incomplete(call, listed, "new-node-not-serving", f"{call.new} takes no writes")
         if call.old in listed.nodes:
             return _incomplete(call, listed, "old-node-still-listed", f"{call.old} is still listed")
-    if len(listed.voters) != case.spec.cluster.voters:
-        reason = f"{len(listed.voters)} nodes vote, not {case.spec.cluster.voters}"
+    if len(listed.voters) != case.shape.voters:
+        reason = f"{len(listed.voters)} nodes vote, not {case.shape.voters}"
         return _incomplete(calls[-1], listed, "voters-missing", reason)
     return Finding(
         "replacement-complete",

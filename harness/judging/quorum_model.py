@@ -100,7 +100,7 @@ def model_agrees(case: Case, model: Model = foretell) -> Finding:
         order = Order.parse(case.spec.target.variant)
     except UsageError as error:
         return Finding(GUARANTEE, Verdict.INCONCLUSIVE, str(error))
-    foretold = model(order, case.spec.cluster.strict_reconfig_check)
+    foretold = model(order, case.shape.strict_reconfig_check)
     seen = list(case.of_kind("walk.step"))
     for number, outcome in enumerate(foretold):
         if number >= len(seen) or not _is_about(seen[number], number, outcome.step):

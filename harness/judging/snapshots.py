@@ -31,7 +31,7 @@ def service_restored(case: Case) -> Finding:
     nodes = serving.data["nodes"]
     good = [name for name, told in nodes.items() if told["serves"]]
     clusters = {nodes[name]["cluster_id"] for name in good}
-    wanted = case.spec.cluster.voters
+    wanted = case.shape.voters
     if len(good) < wanted or len(clusters) > 1:
         reason = (
             f"{len(good)} nodes take writes, not {wanted}" if len(good) < wanted else "nodes serve different clusters"

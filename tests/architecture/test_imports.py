@@ -10,13 +10,15 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(path for room in ("harness", "reports", "scenarios") for path in (ROOT / room).rglob("*.py"))
 
 # What a room may import; each list is what lies below it.
-VALUES = {"errors", "spec", "orders", "run_folder"}
+VALUES = {"errors", "shapes", "spec", "cuts", "orders", "run_folder"}
 JUDGING = VALUES | {"journal", "judging"}
 BASE = VALUES | {"journal", "waiting", "clusters"}
 MAY_IMPORT = {
     "errors": set(),
     "orders": {"errors"},
-    "spec": {"errors", "orders"},
+    "shapes": {"errors"},
+    "spec": {"errors", "orders", "shapes"},
+    "cuts": {"errors"},
     "run_folder": {"errors"},
     "journal": VALUES,
     "waiting": {"errors"},
@@ -28,8 +30,10 @@ MAY_IMPORT = {
     "traffic": BASE | {"taps", "traffic"},
     "expectations": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations"},
     "stage": BASE | {"taps", "tools", "probes", "traffic", "judging", "__init__"},
-    "stages": BASE | {"judging", "nodeimage", "taps", "probes", "traffic", "stage"},
-    "lab": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations", "judging", "stage", "stages"},
+    "members_stage": BASE | {"taps", "tools", "probes", "traffic", "stage"},
+    "deploy_stage": BASE | {"judging", "nodeimage", "taps", "tools", "probes", "stage"},
+    "stages": BASE | {"judging", "nodeimage", "taps", "probes", "traffic", "stage", "members_stage", "deploy_stage"},
+    "lab": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations", "judging", "stage", "members_stage", "stages"},
     "admission": BASE,
     "nodeimage": BASE | {"nodeimage"},
     "doctor": BASE | {"admission", "nodeimage", "doctor"},
@@ -46,6 +50,8 @@ DOING = {
     "traffic",
     "expectations",
     "stage",
+    "members_stage",
+    "deploy_stage",
     "stages",
     "lab",
 }
