@@ -135,6 +135,9 @@ class EtcdCluster(EtcdMembers[EtcdNode]):
             until(lambda: _try_add(client, newcomer), what="a member to be added", deadline_seconds=READY_SECONDS)
         newcomer.start(initial_cluster_of([*up, newcomer]), "existing")
         self.await_healthy(newcomer)
+        # said at once: whoever watches may look a second later on a busy machine, and take it for dead until then
+        told = self._await(newcomer, partial(self.status, newcomer), "tell its status", READY_SECONDS)
+        self.journal.append("node.ready", node=newcomer.name, member_id=told.header.member_id)
 
     def await_healthy(self, node: EtcdNode, deadline_seconds: float = READY_SECONDS) -> None:
         """Wait until a linearizable read comes through this node.
