@@ -13,13 +13,14 @@ import requests.exceptions
 from docker import DockerClient
 
 from harness.clusters.docker_engine import ENGINE_MEND
-from harness.clusters.lease import CLUSTER_LABEL, RUN_LABEL, Mark
+from harness.clusters.engine import made_on
+from harness.clusters.lease import CLUSTER_LABEL, Mark, is_of_a_run
 from harness.errors import MachineError
 from harness.journal import Journal
 
 SEEN = "bystanders.seen"
-# Clusters of any run of ours (`Mark.cluster_prefix`) and of `afterfault images check` come and go as they like.
-_OURS = re.compile(r"af-[0-9a-f]{10}-.*|afterfault-img-.*")
+# Clusters of any run of ours and of `afterfault images check` come and go as they like.
+_CHECKED = re.compile(r"afterfault-img-.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def look(client: DockerClient, mark: Mark) -> tuple[Bystander, ...]:
     seen = []
     try:
         for raw in client.api.containers(all=True):
-            if not _is_ours(raw["Labels"] or {}, mark):
+            if not _is_ours(raw["Labels"] or {}, made_on(raw), mark):
                 with suppress(docker.errors.NotFound):  # its owner has just removed it
                     seen.append(_bystander(client.api.inspect_container(raw["Id"])))
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -73,8 +74,9 @@ def observe_bystanders(client: DockerClient, mark: Mark, journal: Journal) -> No
     journal.append(SEEN, containers={bystander.id: asdict(bystander) for bystander in look(client, mark)})
 
 
-def _is_ours(labels: Mapping[str, str], mark: Mark) -> bool:
-    return mark.covers(labels) or RUN_LABEL in labels or bool(_OURS.fullmatch(labels.get(CLUSTER_LABEL, "")))
+def _is_ours(labels: Mapping[str, str], network: str, mark: Mark) -> bool:
+    checked = _CHECKED.fullmatch(labels.get(CLUSTER_LABEL, ""))
+    return mark.covers(labels, network) or is_of_a_run(labels, network) or checked is not None
 
 
 def _bystander(raw: Mapping[str, Any]) -> Bystander:

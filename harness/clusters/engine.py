@@ -1,6 +1,7 @@
 """The Docker engine as many share it: what in it is whose, and removing what is one's own.
 
-Told by labels alone; see `harness.clusters.lease`. What another owns is refused, whoever asks.
+Told by labels, and for containers by the network they were made on; see `harness.clusters.lease`. What
+another owns is refused, whoever asks.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeou
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
 __all__ = [
-    "CLUSTER_LABEL", "OWNER_LABEL", "RUN_LABEL", "Thing", "anonymous_volumes", "connect", "make_network",
-    "orphans", "owned_things", "remove", "remove_all",
+    "CLUSTER_LABEL", "OWNER_LABEL", "RUN_LABEL", "Thing", "anonymous_volumes", "connect", "made_on",
+    "make_network", "orphans", "owned_things", "remove", "remove_all",
 ]  # fmt: skip
 
 CONTAINER, NETWORK, VOLUME, IMAGE = "container", "network", "volume", "image"
@@ -49,19 +50,21 @@ class Thing:
         id: what the engine calls it.
         name: what people call it.
         labels: its labels.
+        network: the one a container was made on, attached to it still or not.
     """
 
     sort: str
     id: str
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
 
     def __str__(self) -> str:
         return f"{self.sort} {self.name}"
 
     def belongs_to(self, mark: Mark) -> bool:
         """Whether it is that run's."""
-        return mark.covers(self.labels) or (self.sort == VOLUME and self.name in mark.volumes)
+        return mark.covers(self.labels, self.network) or (self.sort == VOLUME and self.name in mark.volumes)
 
 
 def connect(address: str, timeout_seconds: float = _CALL_SECONDS) -> DockerClient:
@@ -130,7 +133,8 @@ def anonymous_volumes(client: DockerClient, mark: Mark) -> tuple[str, ...]:
     Raises:
         MachineError: the engine does not answer.
     """
-    mounts = [mount for raw in _containers(client) if mark.covers(raw["Labels"] or {}) for mount in raw["Mounts"]]
+    ours = [raw for raw in _containers(client) if mark.covers(raw["Labels"] or {}, made_on(raw))]
+    mounts = [mount for raw in ours for mount in raw["Mounts"]]
     names = {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
     return tuple(sorted({*mark.volumes, *filter(_ANONYMOUS.fullmatch, names)}))
 
@@ -254,7 +258,7 @@ def _things(client: DockerClient) -> list[Thing]:
         volumes = api.volumes()["Volumes"] or ()
     except _TROUBLE as error:
         raise _silent(error) from error
-    things = [Thing(CONTAINER, raw["Id"], _name(raw), raw["Labels"] or {}) for raw in _containers(client)]
+    things = [Thing(CONTAINER, raw["Id"], _name(raw), raw["Labels"] or {}, made_on(raw)) for raw in _containers(client)]
     things += [Thing(NETWORK, raw["Id"], raw["Name"], raw["Labels"] or {}) for raw in networks]
     things += [Thing(VOLUME, raw["Name"], raw["Name"], raw["Labels"] or {}) for raw in volumes]
     things += [Thing(IMAGE, raw["Id"], (raw["RepoTags"] or [raw["Id"]])[0], raw["Labels"] or {}) for raw in images]
@@ -267,6 +271,11 @@ def _containers(client: DockerClient) -> list[dict[str, Any]]:
     except _TROUBLE as error:
         raise _silent(error) from error
     return found
+
+
+def made_on(container: Mapping[str, Any]) -> str:
+    """Name of the network a listed or inspected container was made on; known before it was ever started."""
+    return str(container["HostConfig"].get("NetworkMode", ""))
 
 
 def _name(container: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 Processes carry the run's label in their environment. Things in the Docker engine carry it as a label
 of theirs; nodes of kind clusters, which take no further labels, are told by the name of their cluster,
-which begins with the run's prefix. Data lies in one folder.
+which begins with the run's prefix, or, where a tool under test chose that name, by the network they
+were made on: each run has one of its own. Data lies in one folder.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -20,6 +22,9 @@ import psutil
 RUN_LABEL = "afterfault.run"
 OWNER_LABEL = "afterfault.owner"
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+# Names of kind clusters and of networks of any run; see `Mark`.
+_CLUSTER_OF_A_RUN = re.compile(r"af-[0-9a-f]{10}-.*")
+_NETWORK_OF_A_RUN = re.compile(r"af-[0-9a-f]{10}-net")
 
 
 def cache_folder() -> Path:
@@ -49,10 +54,27 @@ class Mark:
         """
         return f"af-{hashlib.sha256(self.label.encode()).hexdigest()[:10]}-"
 
-    def covers(self, labels: Mapping[str, str]) -> bool:
-        """Whether a thing with these labels is the run's."""
+    @property
+    def network(self) -> str:
+        """Name of the run's own network; derived too."""
+        return f"{self.cluster_prefix}net"
+
+    def covers(self, labels: Mapping[str, str], network: str = "") -> bool:
+        """Whether a thing with these labels is the run's.
+
+        Args:
+            labels: its own. A run's label says all, whatever else there is; so does a cluster's name that
+                begins with a run's prefix.
+            network: for a container, the one it was made on (the engine's ``HostConfig.NetworkMode``). Whoever
+                makes a container on the run's network gives it to the run. One that somebody attached
+                later was made on another and stays its owner's.
+        """
         cluster = labels.get(CLUSTER_LABEL, "")
-        return labels.get(RUN_LABEL) == self.label or cluster.startswith(self.cluster_prefix)
+        if RUN_LABEL in labels:
+            return labels[RUN_LABEL] == self.label
+        if _CLUSTER_OF_A_RUN.fullmatch(cluster):
+            return cluster.startswith(self.cluster_prefix)
+        return network == self.network
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +152,12 @@ class Lease:
     @property
     def _unfinished(self) -> Path:
         return self.file.with_suffix(".unfinished")
+
+
+def is_of_a_run(labels: Mapping[str, str], network: str = "") -> bool:
+    """Whether a container is some run's, this one's or another's; see `Mark.covers`."""
+    named = _CLUSTER_OF_A_RUN.fullmatch(labels.get(CLUSTER_LABEL, "")) or _NETWORK_OF_A_RUN.fullmatch(network)
+    return RUN_LABEL in labels or named is not None
 
 
 def read_lease(file: Path) -> Lease | None:

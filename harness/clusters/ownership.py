@@ -96,7 +96,7 @@ class Ownership:
         labels = self.labels()
         with self._lock:
             if not self._network:
-                name = f"{self.lease.cluster_prefix}net"
+                name = self.lease.mark.network
                 with contextlib.closing(engine.connect(self.lease.engine)) as client:
                     engine.make_network(client, name, labels)
                 self._network = name

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from harness.nodeimage import deployment_images
 from harness.nodeimage.check import check_image
 from harness.nodeimage.engine import engine_version, image_size_mib
 from harness.nodeimage.images import build_node_image, find_node_images, is_complete, pick_node_image
@@ -19,6 +20,7 @@ from harness.nodeimage.steps import building, prune
 from harness.nodeimage.tools import (
     has_tools,
     install_kind,
+    install_kube_tap,
     install_kubectl,
     tool_paths,
 )
@@ -68,6 +70,7 @@ def build(kubernetes: str, etcd: str, *, everything: bool) -> None:
                 build_node_image(made, sys.stdout)
                 install_kind(made)
                 install_kubectl(made)
+                install_kube_tap(made.kube_tap)
             prune({step.folder for pair in all_pairs() for step in recipe(pair).steps})
     for made in wanted:
         click.echo(f"{tool_paths().kind} create cluster --image {made.reference}")
@@ -75,7 +78,7 @@ def build(kubernetes: str, etcd: str, *, everything: bool) -> None:
 
 @images.command("list")
 def list_images() -> None:
-    """Show the node images that the engine has, and which pinned ones it lacks. Exits 4 without an engine."""
+    """Show the node and deployment images that the engine has, and which pinned ones it lacks. Exits 4 without one."""
     found = find_node_images()
     current = {recipe(pair).reference for pair in all_pairs()}
     for image in found:
@@ -84,6 +87,8 @@ def list_images() -> None:
     for pair in all_pairs():
         if recipe(pair).reference not in {image.reference for image in found}:
             click.echo(f"missing: {pair}   afterfault images build {_options(pair)}")
+    for line in deployment_images.listing():
+        click.echo(line)
 
 
 @images.command()

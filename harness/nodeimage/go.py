@@ -107,14 +107,14 @@ def default_name(package: str) -> str:
     return parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]
 
 
-def build_own(names: Sequence[str], folder: Path) -> None:
+def build_own(names: Sequence[str], folder: Path, files: Path = FILES) -> None:
     """Build our own programs in ``files/<name>``, which use nothing but Go's library."""
     (folder / "bin").mkdir()
     for name in names:
         work = folder / "module" / name
         work.mkdir(parents=True)
         (work / "go.mod").write_text(module_text("1.21", {}, {}, name=f"afterfault.local/{name}"))
-        for source in (FILES / name).glob("*.go"):
+        for source in (files / name).glob("*.go"):
             (work / source.name).write_text(source.read_text())
         run(["go", "build", "-ldflags", "-s -w", "-o", str(folder / "bin" / name), "."], folder=work, extra=ENVIRONMENT)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from harness.errors import MachineError
-from harness.nodeimage import components, pins
+from harness.nodeimage import components, deployment_images, pins
 from harness.nodeimage.engine import (
     engine_version,
     image_labels,
@@ -92,12 +92,12 @@ def pick_node_image(wanted: str = "", kubernetes: str = "", etcd: str = "") -> N
 
 
 def is_complete(made: Recipe) -> bool:
-    """Whether the engine has the image and its load balancer, so that nothing has to be made."""
-    return image_present(made.reference) and _balancer_fits(made)
+    """Whether the engine has the image, its load balancer and the deployment images: nothing has to be made."""
+    return image_present(made.reference) and _balancer_fits(made) and not deployment_images.missing(made)
 
 
 def build_node_image(made: Recipe, out: TextIO) -> NodeImage:
-    """Make an image, or only what is missing of it, and put it and the load balancer into the engine.
+    """Make an image, or what is missing of it, with its load balancer and the deployment images, in the engine.
 
     Args:
         made: its recipe.
@@ -109,6 +109,7 @@ def build_node_image(made: Recipe, out: TextIO) -> NodeImage:
         load(components.load_balancer(made.balancer.folder, pins.LOAD_BALANCER, made.balancer.key))
     if not image_present(made.reference):
         _load_node(made, out)
+    deployment_images.build(made, out)
     size, volume = image_size_mib(made.reference), store_size_mib(made)
     out.write(f"{made.reference}: {size} MiB; {volume} MiB of it in /var, copied by each node that starts\n")
     return NodeImage(made.reference, pair.kubernetes, pair.etcd)

@@ -5,6 +5,7 @@ The list is the main flow; what each step does is in the modules it calls.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from harness.nodeimage import components, debian, pins
 from harness.nodeimage.components import Parts
+from harness.nodeimage.deployment_layers import DeploymentSteps, deployment_steps
 from harness.nodeimage.go import GoPrograms, build, build_own
 from harness.nodeimage.node import write_node_layer
 from harness.nodeimage.pins import Pair
@@ -29,6 +31,7 @@ _KUBERNETES_PROGRAMS = (
     "kube-proxy",
 )
 _OWN_PROGRAMS = ("pause", "cni-agent", "probe")
+_TAPS = FILES.parents[1] / "taps" / "files"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Recipe:
         store: the image store of a node.
         node: the layer with everything else.
         balancer: kind's load balancer.
+        kube_tap: the Go half of the kube API tap; no part of the image.
+        deployment: the images that deployments are made of; no part of the image.
     """
 
     pair: Pair
@@ -57,12 +62,15 @@ class Recipe:
     store: Step
     node: Step
     balancer: Step
+    kube_tap: Step
+    deployment: DeploymentSteps
 
     @property
     def steps(self) -> list[Step]:
         """All of them, in order."""
         programs = [self.kind, self.kubernetes, self.etcd, self.coredns, self.local_path, self.own]
-        return [*programs, self.root, self.images, self.store, self.node, self.balancer]
+        node = [self.root, self.images, self.store, self.node, self.balancer]
+        return [*programs, *node, self.kube_tap, *self.deployment.steps]
 
     @property
     def reference(self) -> str:
@@ -107,7 +115,16 @@ def recipe(pair: Pair) -> Recipe:
         revision=2,
     )
     balancer = Step("balancer", "load balancer", _balancer(root), {"name": pins.LOAD_BALANCER}, (root,), ("haproxy",))
-    return Recipe(pair, kind, kubernetes, etcd, coredns, local_path, own, root, images, store, node, balancer)
+    tap, deployment = kube_tap_step(), deployment_steps(pair, root, etcd, kubernetes)
+    inside = (kind, kubernetes, etcd, coredns, local_path, own, root, images, store, node, balancer)
+    return Recipe(pair, *inside, tap, deployment)
+
+
+def kube_tap_step() -> Step:
+    """The program of `harness.taps.kube_tap`; its sources lie beside that."""
+    sources = sorted((_TAPS / "kube-tap").glob("*.go"))
+    inputs = {source.name: hashlib.sha256(source.read_bytes()).hexdigest() for source in sources}
+    return Step("kube-tap", "kube API tap", lambda folder: build_own(("kube-tap",), folder, _TAPS), inputs)
 
 
 def _go(name: str, says: str, programs: GoPrograms) -> Step:

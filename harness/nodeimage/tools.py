@@ -1,4 +1,4 @@
-"""kind and kubectl: those built here, or fitting ones on PATH."""
+"""kind and kubectl: those built here, or fitting ones on PATH; and the kube API tap, built here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from harness.clusters.ownership import cache_folder
 from harness.errors import MachineError
 from harness.nodeimage import pins
 from harness.nodeimage.process import CommandError, run
-from harness.nodeimage.recipe import Recipe
+from harness.nodeimage.recipe import Recipe, kube_tap_step
+from harness.nodeimage.steps import Step
 
 _ASK_SECONDS = 15.0
 _MEND = "afterfault images build"
@@ -63,9 +64,27 @@ def install_kubectl(recipe: Recipe) -> Path:
     return _install(recipe.kubernetes.folder / "bin/kubectl", _kubectl_place(recipe.pair.kubernetes))
 
 
+def find_kube_tap() -> Path:
+    """The kube API tap's program, of today's sources.
+
+    Raises:
+        MachineError: there is none.
+    """
+    place = _kube_tap_place(kube_tap_step())
+    if place.exists():
+        return place
+    raise MachineError("the kube API tap of these sources was not built here", mend=_MEND)
+
+
+def install_kube_tap(step: Step) -> Path:
+    """Put the tap that was built where `find_kube_tap` finds it."""
+    return _install(step.folder / "bin/kube-tap", _kube_tap_place(step))
+
+
 def has_tools(recipe: Recipe) -> bool:
-    """Whether both were put there for this recipe before."""
-    return _kind_place().exists() and _kubectl_place(recipe.pair.kubernetes).exists()
+    """Whether all of them were put there for this recipe before."""
+    places = (_kind_place(), _kubectl_place(recipe.pair.kubernetes), _kube_tap_place(recipe.kube_tap))
+    return all(place.exists() for place in places)
 
 
 def _find_kubectl() -> Path:
@@ -94,6 +113,10 @@ def _kind_place() -> Path:
 
 def _kubectl_place(version: str) -> Path:
     return cache_folder() / "tools" / f"kubectl-v{version}" / "kubectl"
+
+
+def _kube_tap_place(step: Step) -> Path:
+    return cache_folder() / "tools" / f"kube-tap-{step.key}" / "kube-tap"
 
 
 def _version(program: str, *words: str) -> str:

@@ -186,6 +186,51 @@ def test_a_disk_that_a_tool_forgot_is_removed(owner, client):
         client.volumes.get(disk)
 
 
+def test_what_was_made_on_the_run_s_network_is_the_run_s(owner, client):
+    """A tool under test calls its kind cluster what it likes; started or not, its nodes are found, and their disks."""
+    network, tool_s = owner.network(), {engine.CLUSTER_LABEL: "the-tool-s"}
+    running = client.containers.run(SMALL, detach=True, network=network, volumes=["/var"], labels=tool_s)
+    created = client.containers.create(SMALL, network=network, volumes=["/var"], labels=tool_s)
+    owner.note_volumes()
+    disks = {one.attrs["Mounts"][0]["Name"] for one in (running, created)}
+    assert disks <= set(owner.lease.volumes)
+    assert not {running.id, created.id} & {bystander.id for bystander in look(client, owner.lease.mark)}
+    assert not {running.id, created.id} & {bystander.id for bystander in look(client, Mark("another"))}
+    with pytest.raises(LeftoverError) as told:
+        owner.release()
+    assert len(told.value.leftovers) == 2
+    assert left(client, owner.lease) == []
+    assert not disks & {volume.name for volume in client.volumes.list()}
+
+
+def test_what_somebody_attaches_to_the_run_s_network_stays_theirs(owner, client, foreign):
+    """It was made elsewhere; the network goes when it has gone from there."""
+    network = client.networks.get(owner.network())
+    network.connect(foreign)
+    try:
+        assert [thing.sort for thing in engine.owned_things(client, owner.lease.mark)] == [engine.NETWORK]
+        assert foreign.id in {bystander.id for bystander in look(client, owner.lease.mark)}
+    finally:
+        network.disconnect(foreign)
+
+
+def test_what_another_run_made_on_the_run_s_network_is_the_other_s(owner, client):
+    """A label says whose it is, wherever it is; so does the name of a run's cluster."""
+    network, other = owner.network(), Mark("another")
+    marked = {engine.RUN_LABEL: "another"}, {engine.CLUSTER_LABEL: f"{other.cluster_prefix}c"}
+    theirs = [client.containers.create(SMALL, network=network, labels=labels) for labels in marked]
+    try:
+        for one in theirs:
+            thing = engine.Thing(engine.CONTAINER, one.id, one.name, one.labels, network)
+            assert not thing.belongs_to(owner.lease.mark)
+            assert thing.belongs_to(other)
+            with pytest.raises(HarnessError, match="is left alone"):
+                engine.remove(client, thing, owner.lease.mark)
+    finally:
+        for one in theirs:
+            one.remove(v=True)
+
+
 def test_a_run_without_docker_never_asks_for_it(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", NOTHING_THERE)
     owner = Ownership(f"test-{uuid.uuid4().hex[:12]}", tmp_path / "owned")
@@ -281,6 +326,12 @@ def test_what_another_owns_is_refused(owner, client, foreign):
         engine.Thing(engine.CONTAINER, foreign.id, foreign.name, foreign.labels),
         engine.Thing(engine.CONTAINER, foreign.id, foreign.name, {engine.RUN_LABEL: "another"}),
         engine.Thing(engine.CONTAINER, foreign.id, foreign.name, {engine.RUN_LABEL: ""}),
+        engine.Thing(
+            engine.CONTAINER, foreign.id, foreign.name, foreign.labels, foreign.attrs["HostConfig"]["NetworkMode"]
+        ),
+        engine.Thing(engine.CONTAINER, foreign.id, foreign.name, foreign.labels, Mark("another").network),
+        engine.Thing(engine.CONTAINER, foreign.id, foreign.name, {engine.RUN_LABEL: "another"}, ours.network),
+        engine.Thing(engine.CONTAINER, foreign.id, foreign.name, network=""),
         engine.Thing(engine.CONTAINER, foreign.id, "noted"),
         engine.Thing(engine.VOLUME, "theirs", "theirs"),
     ):
