@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.clusters.etcd import EtcdCluster
-from harness.clusters.members import EtcdMembers
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
 from harness.expectations import Expectation, World
 from harness.faults import Fault
@@ -48,8 +47,11 @@ class Lab:
         self._runs = 0
 
     @contextlib.contextmanager
-    def start(self, spec: CaseSpec) -> Iterator[EtcdMembers[Any]]:
-        """Build a healthy cluster under traffic; on the way out look once more, clean up, seal.
+    def start(self, spec: CaseSpec, tool: DeployTool | None = None) -> Iterator[Any]:
+        """Build what the story begins with; on the way out look once more, clean up, seal.
+
+        That is a healthy cluster under traffic, or where `tool` makes the cluster itself, what it needs
+        for that, and a deployment of its own in use if the spec says so.
 
         A problem of the harness inside is written to the journal, and makes each guarantee of the
         case INCONCLUSIVE.
@@ -60,7 +62,7 @@ class Lab:
             LeftoverError: something could not be removed; after the journal is sealed.
         """
         self.spec = spec
-        self._stage = stage = stage_of(spec, self._settings, self._clock)
+        self._stage = stage = stage_of(spec, self._settings, self._clock, tool)
         built = False
         try:
             stage.build()
@@ -144,12 +146,14 @@ class Lab:
         self._stage.step("waiting for the world to settle")
         world = World(self._stage.cluster, self._stage.journal, self._stage.look)
 
+        met: set[str] = set()
+
         def unmet() -> list[str]:
-            for expectation in expectations:
+            asked = [each for each in expectations if not (each.once and each.guarantee in met)]
+            for expectation in asked:
                 expectation.probe(world)
-            findings = [
-                judge_so_far(expectation.guarantee, self._stage.journal.entries()) for expectation in expectations
-            ]
+            findings = [judge_so_far(each.guarantee, self._stage.journal.entries()) for each in asked]
+            met.update(finding.guarantee for finding in findings if finding.verdict is Verdict.RECOVERED)
             return [finding.guarantee for finding in findings if finding.verdict is not Verdict.RECOVERED]
 
         deadline = max(expectation.deadline_seconds for expectation in expectations)

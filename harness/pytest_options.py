@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="CMD",
         help="put your own control plane replacement under test (kind)",
     )
+    group.addoption("--laconic-so", metavar="PATH", help="put a build of laconic-so under test (kind)")
     group.addoption(
         "--node-image", metavar="REF", help="node image for kind clusters (default: the preferred one here)"
     )

@@ -28,13 +28,16 @@ from harness.pytest_options import (
     skip_without_kind,
 )
 from harness.run_folder import RunFolder
-from harness.spec import REFERENCE, CaseMatrix, CaseSpec, KindSpec, Target
-from harness.tools import REPLACE_CONTROL_PLANE, REPLACE_NODE, DeployTool, reference_tool, replace_command
+from harness.spec import REFERENCE, CaseMatrix, CaseSpec, DeploymentSpec, KindSpec, Target
+from harness.tools import DEPLOY, REPLACE_CONTROL_PLANE, REPLACE_NODE, DeployTool, reference_tool, replace_command
+from harness.tools.deployers import laconic_so, reference_deployer
+from harness.tools.laconic_so import LaconicSo
 
 RUN = pytest.StashKey[RunFolder]()
 LEDGER = pytest.StashKey[Ledger]()
 RELEASES = pytest.StashKey[Sequence[EtcdRelease]]()
 SEED = pytest.StashKey[int]()
+LACONIC_SO = pytest.StashKey[LaconicSo]()
 DONE = "done "
 
 
@@ -47,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         check_words(config)
+        if config.getoption("--laconic-so") is not None:
+            config.stash[LACONIC_SO] = LaconicSo.examine(config.getoption("--laconic-so"))
         config.stash[RELEASES] = find_releases([Path(folder) for folder in config.getoption("--etcd-dir")])
         worker = getattr(config, "workerinput", None)
         if worker is not None:
@@ -149,6 +154,9 @@ def lab(lab_settings: LabSettings, case: CaseSpec) -> Lab:  # noqa: ARG001 - one
 @pytest.fixture(scope="module")
 def tool(pytestconfig: pytest.Config, case: CaseSpec) -> DeployTool:
     """The tool under test in this case."""
+    if isinstance(case.cluster, DeploymentSpec):
+        build = pytestconfig.stash.get(LACONIC_SO, None)
+        return reference_deployer(case.target.variant) if build is None else laconic_so(build)
     on_kind = isinstance(case.cluster, KindSpec)
     if case.target.tool == REFERENCE:
         return reference_tool(case.target.variant, CONTROL_PLANE_SECONDS if on_kind else MEMBER_SECONDS)
@@ -222,7 +230,11 @@ def _open_run(config: pytest.Config) -> None:
 
 
 def _targets(config: pytest.Config, matrix: CaseMatrix) -> tuple[Target, ...]:
-    """The user's own command where it fits, else the reference tool's variants."""
+    """The user's own command or build where it fits, else the reference tool's variants."""
+    if matrix.task == DEPLOY:
+        build = config.stash.get(LACONIC_SO, None)
+        tools = map(reference_deployer, matrix.variants) if build is None else [laconic_so(build)]
+        return tuple(tool.target for tool in tools)
     option = OWN_COMMANDS.get(matrix.task)
     command = config.getoption(option) if option else None
     if option and command:
@@ -233,7 +245,7 @@ def _targets(config: pytest.Config, matrix: CaseMatrix) -> tuple[Target, ...]:
 def _label(case: CaseSpec, matrices: tuple[CaseMatrix, ...]) -> str:
     """The case as pytest names it; with the story's name where a module tells more than one."""
     story = f"{case.scenario}-" if len(matrices) > 1 else ""
-    return f"{story}{case.target.variant}-{case.cluster.label}"
+    return f"{story}{case.label}"
 
 
 def lab_of(item: pytest.Item) -> Lab | None:

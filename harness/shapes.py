@@ -145,6 +145,7 @@ class DeploymentSpec(ClusterShape):
     """A kind cluster that the tool under test makes itself, for an app that it deploys there.
 
     Args:
+        in_use: whether it is up and has users when the story begins; else nothing is there yet.
         secrets: the TLS secrets users have there: ``none``, ``text`` (PEM only) or ``binary`` (with a
             value of all 256 bytes beside, NUL included).
         jq: whether the image in which a tool may clean up etcd has jq.
@@ -152,6 +153,7 @@ class DeploymentSpec(ClusterShape):
         then_kubernetes, then_etcd: those of the node image from the second creation on; empty means the same.
     """
 
+    in_use: bool = True
     secrets: str = "binary"
     jq: bool = True
     kubernetes: str = ""
@@ -165,10 +167,11 @@ class DeploymentSpec(ClusterShape):
 
     @property
     def label(self) -> str:
-        """Short name of the shape, as ``kind-1-binary`` or ``kind-1-text-nojq``."""
+        """Short name of the shape, as ``kind-1-binary``, ``kind-1-text-nojq`` or ``kind-1-new``."""
         then = [f"then-k{self.then_kubernetes}"] * bool(self.then_kubernetes)
         then += [f"then-e{self.then_etcd}"] * bool(self.then_etcd)
-        return "-".join(["kind-1", self.secrets, *["nojq"] * (not self.jq), *then])
+        users = self.secrets if self.in_use else "new"
+        return "-".join(["kind-1", users, *["nojq"] * (not self.jq), *then])
 
 
 def shape_of(data: dict[str, object]) -> type[ClusterShape]:

@@ -88,6 +88,7 @@ class CaseSpec:
         seed: feeds every random choice of the case.
         write_gap_seconds: longest time without an acknowledged write that is still accepted.
         traffic: the clients that witness it; None for a story that needs no witness.
+        moment: when the story's trouble comes, where that differs from case to case.
     """
 
     scenario: str
@@ -98,6 +99,7 @@ class CaseSpec:
     seed: int = 0
     write_gap_seconds: float = 5.0
     traffic: TrafficSpec | None = field(default_factory=TrafficSpec)
+    moment: str = ""
 
     def __post_init__(self) -> None:
         if not self.guarantees:
@@ -107,8 +109,13 @@ class CaseSpec:
 
     @property
     def case_id(self) -> str:
-        """Stable ID: ``scenario/target/cluster``."""
-        return f"{self.scenario}/{self.target.variant}/{self.cluster.label}"
+        """Stable ID: ``scenario/target/cluster``, and the moment if there is one."""
+        return "/".join([self.scenario, self.target.variant, self.cluster.label, *filter(None, [self.moment])])
+
+    @property
+    def label(self) -> str:
+        """What tells the cases of one story apart: ``target-cluster``, and the moment if there is one."""
+        return "-".join([self.target.variant, self.cluster.label, *filter(None, [self.moment])])
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values."""
@@ -143,9 +150,10 @@ class CaseMatrix:
         task: what tools are asked to do; a user's own command joins in where it is ``replace-node``.
         variants: variants of the reference tool.
         shapes: cluster shapes.
-        quick: labels ``variant-shape`` (``*`` matches) of the default selection; the rest is slow.
+        quick: labels of cases (``*`` matches) of the default selection; the rest is slow.
         write_gap_seconds: as in a `CaseSpec`.
         traffic: as in a `CaseSpec`.
+        moments: of each of which there is a case.
     """
 
     scenario: str
@@ -156,21 +164,30 @@ class CaseMatrix:
     shapes: tuple[ClusterShape, ...]
     quick: tuple[str, ...] = ("*",)
     write_gap_seconds: float = 5.0
-    traffic: TrafficSpec = TrafficSpec()
+    traffic: TrafficSpec | None = TrafficSpec()
+    moments: tuple[str, ...] = ("",)
 
     def cases(self, targets: tuple[Target, ...], seed: int) -> list[CaseSpec]:
         """All cases for these targets, in a stable order."""
         return [
             CaseSpec(
-                self.scenario, self.incident, target, shape, self.guarantees, seed, self.write_gap_seconds, self.traffic
+                self.scenario,
+                self.incident,
+                target,
+                shape,
+                self.guarantees,
+                seed,
+                self.write_gap_seconds,
+                self.traffic,
+                moment,
             )
             for target in targets
             for shape in self.shapes
+            for moment in self.moments
         ]
 
     def is_quick(self, case: CaseSpec) -> bool:
         """Whether the case belongs to the default selection; a user's own tool is always tried on every shape."""
         if case.target.tool != REFERENCE:
             return True
-        label = f"{case.target.variant}-{case.cluster.label}"
-        return any(fnmatchcase(label, pattern) for pattern in self.quick)
+        return any(fnmatchcase(case.label, pattern) for pattern in self.quick)

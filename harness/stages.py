@@ -12,6 +12,7 @@ from harness.clusters.etcd_release import pick_release
 from harness.clusters.kind import KindCluster
 from harness.clusters.kind_binaries import named_kind, named_kubectl
 from harness.clusters.kind_call import KindSetup
+from harness.deploy_stage import DeployStage
 from harness.errors import HarnessError
 from harness.journal import Journal
 from harness.judging import Verdict, judge_all
@@ -21,10 +22,11 @@ from harness.probes.kubernetes.availability import ApiWatch
 from harness.probes.kubernetes.basics import observe_api_service, observe_nodes, observe_rbac
 from harness.probes.kubernetes.config_maps import observe_config_maps
 from harness.probes.kubernetes.workloads import observe_workloads
-from harness.spec import CaseSpec, EtcdSpec, KindSpec
+from harness.spec import CaseSpec, DeploymentSpec, EtcdSpec, KindSpec
 from harness.stage import KindWords, LabSettings, Stage
 from harness.taps.control_plane_tap import ControlPlaneTap
 from harness.taps.node_tap import EtcdNodeTap, NodeTap
+from harness.tools import DeployTool
 from harness.traffic import ConfigMapStore, EtcdStore, Store
 from harness.waiting import Clock
 
@@ -148,12 +150,16 @@ def kind_setup(words: KindWords, spec: KindSpec) -> KindSetup:
     return KindSetup(engine, image.reference, kind, kubectl)
 
 
-def stage_of(spec: CaseSpec, settings: LabSettings, clock: Clock) -> Stage:
+def stage_of(spec: CaseSpec, settings: LabSettings, clock: Clock, tool: DeployTool | None = None) -> Stage:
     """The stage for a case's sort of cluster.
 
     Raises:
         HarnessError: nobody has a stage for it.
+        MachineError: something is missing here.
     """
+    if isinstance(spec.cluster, DeploymentSpec):
+        versions = KindSpec(kubernetes=spec.cluster.kubernetes, etcd=spec.cluster.etcd)
+        return DeployStage(spec, settings, clock, kind_setup(settings.kind, versions), tool)
     sort = {EtcdSpec: EtcdStage, KindSpec: KindStage}.get(type(spec.cluster))
     if sort is None:
         raise HarnessError(f"no stage for a {type(spec.cluster).__name__}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.judging import Case
 from harness.judging.membership import GRACE_SECONDS
-from harness.spec import CaseSpec
+from harness.spec import CaseSpec, EtcdSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ def repeat(spec: CaseSpec) -> str:
     Other stories told with the same label come along still.
     """
     # an order is walked without a shape in its name, see scenarios/node_replacement/conftest.py
-    label = f"[{spec.target.variant}]" if spec.traffic is None else f"{spec.target.variant}-{spec.cluster.label}]"
+    is_order = spec.traffic is None and isinstance(spec.cluster, EtcdSpec)
+    label = f"[{spec.target.variant}]" if is_order else f"{spec.label}]"
     return f"pytest scenarios -m '' -k {shlex.quote(label)} --seed {spec.seed}"
 
 

@@ -28,6 +28,10 @@ _SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
 _TOLD = 300
 
 
+class NoCluster(ClusterError):
+    """There is nobody to ask: the cluster was never made, or is gone."""
+
+
 class KubernetesNode(Protocol):
     """What probes ask of a node: who it is, and to run a command on it."""
 

@@ -37,11 +37,13 @@ class Expectation:
         guarantee: its ID; the rule of that guarantee tells when it is met.
         probe: looks, and writes what it sees to the journal.
         deadline_seconds: how long the world may take.
+        once: whether it is enough to have seen it met, for a probe that costs the world something.
     """
 
     guarantee: str
     probe: Callable[[World], None]
     deadline_seconds: float
+    once: bool = False
 
 
 def _look_at_members(world: World) -> None:

@@ -45,7 +45,7 @@ SYSTEM_WORKLOADS_STABLE = Expectation(
 )
 BOOTSTRAP_RBAC_PRESENT = Expectation("bootstrap-rbac-present", _of_kubernetes(observe_rbac), deadline_seconds=15.0)
 OBJECTS_DECODE = Expectation("objects-decode", _of_kubernetes(observe_objects), deadline_seconds=20.0)
-FRESH_POD_WORKS = Expectation("fresh-pod-works", _of_kubernetes(observe_fresh_pod), deadline_seconds=120.0)
+FRESH_POD_WORKS = Expectation("fresh-pod-works", _of_kubernetes(observe_fresh_pod), deadline_seconds=120.0, once=True)
 
 RECOVERED_KUBERNETES = (
     NODES_READY,

@@ -24,6 +24,10 @@ def foreign_untouched(case: Case) -> Finding:
         if told := changes(before, look.data["containers"]):
             flaw = Flaw("foreign-changed", f"containers of others are not what they were: {listed(told)}")
             return _PROMISE.broken(flaw, first, look, foreign_containers=len(before), foreign_changed=len(told))
+    if reached := list(case.of_kind("tap.refused")):
+        names = [f"{entry.data['thing']} ({entry.data['call']})" for entry in reached]
+        flaw = Flaw("foreign-reached-for", f"the tool would have changed what is not its own: {listed(names)}")
+        return _PROMISE.broken(flaw, *reached, foreign_containers=len(before))
     if first.at > case.trouble_begins:
         return _PROMISE.inconclusive(f"nobody looked before {case.trouble_begins:.1f} s", first)
     if len(looks) == 1 or last.at < trouble_ends(case):

@@ -15,6 +15,8 @@ from harness.spec import CaseSpec
 
 # What a tool may ask of a machine without laying hands on it: what a command changes is seen in the world.
 LOOKS = ("list", "exec", "fetch")
+# Where the tool makes the cluster: what a story begins with is there. Calls of the tool before it are no trouble.
+READY = "stage.ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,12 @@ class Case:
     @cached_property
     def trouble_begins(self) -> float:
         """When the first fault was injected or the tool first called; the end when neither was."""
-        moments = [e.at for e in self.entries if e.kind in ("fault.injected", "tool.started")]
+        given = self.last(READY)
+        moments = [
+            e.at
+            for e in self.entries
+            if e.kind in ("fault.injected", "tool.started") and (given is None or e.seq > given.seq)
+        ]
         return min(moments, default=self.timeline.end)
 
     @cached_property
@@ -169,24 +176,48 @@ class Case:
 
     def obstacle(self) -> tuple[str, int] | None:
         """Why nothing can be said about the tool here: a sentence and an entry; None when it can."""
+        checks = (self._harness_problem, self._outside_kill, self._unhealthy_start, self._missed_cut, self._missing_end)
+        return next((found for check in checks if (found := check())), None)
+
+    def _harness_problem(self) -> tuple[str, int] | None:
         for entry in self.entries:
             if entry.kind == "case.problem":
                 return f"the harness had a problem: {entry.data['problem']}", entry.seq
             if entry.kind == "fault.evidence" and not entry.data["bit"]:
                 return f"the fault {entry.data['fault']} shows no sign that it bit", entry.seq
+        return None
+
+    def _outside_kill(self) -> tuple[str, int] | None:
         for entry in self.of_kind("node.stopped"):
             # Neither the story nor the tool sends signals: that was the kernel, or somebody else.
             if entry.data.get("how") == "exited" and entry.data["exit_code"] < 0:
                 reason = f"etcd on {entry.data['node']} was killed from outside (signal {-entry.data['exit_code']})"
                 return reason, entry.seq
-        if self.last("cluster.started") is None:
+        return None
+
+    def _unhealthy_start(self) -> tuple[str, int] | None:
+        if self.last("cluster.started") is None and self.last(READY) is None:
             return "the cluster never took writes", self.entries[0].seq
+        return None
+
+    def _missing_end(self) -> tuple[str, int] | None:
         proven = [entry.data["fault"] for entry in self.of_kind("fault.evidence")]
         for entry in self.of_kind("fault.injected"):
             if entry.data["fault"] not in proven:
                 return f"the fault {entry.data['fault']} was never proven", entry.seq
         if self.entries[-1].kind != "case.ended":
             return "the case never came to its end", self.entries[-1].seq
+        return None
+
+    def _missed_cut(self) -> tuple[str, int] | None:
+        """A call that was to be cut and was not."""
+        for entry in self.of_kind("tool.cut"):
+            if not entry.data["bit"]:
+                return f"the tool was not cut by {entry.data['cut']}: it was over before, or took no notice", entry.seq
+        reached = [entry.data["cut"] for entry in self.of_kind("tool.cut")]
+        for entry in self.of_kind("tool.started"):
+            if entry.data.get("cut", "") not in ("", *reached):
+                return f"the tool never came to where it was to be cut: {entry.data['cut']}", entry.seq
         return None
 
 

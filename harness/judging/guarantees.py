@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.judging import (
+    after_cut,
     availability,
     bystanders,
+    deployment,
     history,
     kubernetes,
     membership,
@@ -159,6 +161,41 @@ _ALL = (
         "api-available", "API there",
         "Clients of the load balancer never wait longer than the given bound for the API.",
         availability.api_available,
+    ),
+    Guarantee(
+        "restart-succeeds", "Starts again",
+        "A start that nobody cuts does its work, whatever was cut before.",
+        deployment.restart_succeeds,
+    ),
+    Guarantee(
+        "app-reachable", "App answers",
+        "The app answers through the ingress, over HTTP, and over TLS with its users' certificate.",
+        deployment.app_reachable,
+    ),
+    Guarantee(
+        "secrets-kept", "Secrets kept",
+        "Every secret that users had is there, byte for byte.",
+        deployment.secrets_kept,
+    ),
+    Guarantee(
+        "app-data-kept", "Data kept",
+        "What the app was given to keep is there, byte for byte.",
+        deployment.app_data_kept,
+    ),
+    Guarantee(
+        "ready-when-done", "Done is done",
+        "When a start says that it is done, the app answers, right then.",
+        deployment.ready_when_done,
+    ),
+    Guarantee(
+        "same-state-as-uncut", "As if uncut",
+        "All that the cluster holds in the end is what a start leaves that nobody cut.",
+        after_cut.same_state_as_uncut,
+    ),
+    Guarantee(
+        "no-traces-left", "No traces",
+        "The tool's files are those of an uncut start; no process, container or temporary file is left.",
+        after_cut.no_traces_left,
     ),
     Guarantee(
         "foreign-untouched", "Neighbours safe",

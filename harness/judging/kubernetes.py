@@ -170,7 +170,7 @@ def _texts(answers: dict[str, dict[str, object]]) -> Iterable[str]:
 
 
 def _announced(case: Case) -> set[str]:
-    """What the tool said is lost: ``*``, a namespace, or an object as the probe names it."""
+    """What the tool said is lost: ``*``, a namespace, ``namespace/name``, or an object as the probe names it."""
     told: set[str] = set()
     for entry in case.entries:
         if entry.kind in ("tool.ended", "probe.k8s.foreign"):
@@ -179,4 +179,5 @@ def _announced(case: Case) -> set[str]:
 
 
 def _is_told(name: str, announced: set[str]) -> bool:
-    return bool(announced & {"*", name, name.partition("/")[0]})
+    namespace, _, rest = name.partition("/")
+    return bool(announced & {"*", name, namespace, f"{namespace}/{rest.rpartition('/')[2]}"})

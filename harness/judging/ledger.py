@@ -29,6 +29,7 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         tool, variant, versions: whose defect it is; ``*`` and ``?`` match.
         scenario: the story it shows in.
         clusters: shapes it shows on, as ``3-relaxed``; ``*`` and ``?`` match.
+        moments: when it shows, in stories that have moments; ``*`` and ``?`` match.
         guarantee, signature: the guarantee that has to break, and how.
         also: guarantees that may break with it, as its consequence.
         why: what is wrong, in one sentence.
@@ -42,6 +43,7 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     versions: str = "*"
     scenario: str
     clusters: tuple[str, ...] = ("*",)
+    moments: tuple[str, ...] = ("*",)
     guarantee: str
     signature: str
     also: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             all(fnmatchcase(value, pattern) for value, pattern in pairs)
             and fnmatchcase(spec.scenario, self.scenario)
             and any(fnmatchcase(spec.cluster.label, pattern) for pattern in self.clusters)
+            and any(fnmatchcase(spec.moment, pattern) for pattern in self.moments)
             and (self.expires is None or today <= self.expires)
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -17,16 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.clusters.ownership import Ownership
+from harness.cuts import Cut
 from harness.errors import UsageError
 from harness.journal import Journal
 from harness.spec import REFERENCE, Target
+from harness.tools.cutting import Cutter
 from harness.waiting import SYSTEM_CLOCK, Clock
 
 REPLACE_NODE = "replace-node"
 RECOVER_QUORUM = "recover-quorum"
 REPLACE_CONTROL_PLANE = "replace-control-plane"
 RECOVER_CONTROL_PLANE = "recover-control-plane"
+DEPLOY = "deploy"
 _TAIL_BYTES = 4000
+_LOOKED_THROUGH = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,18 @@ class Task:
         name: one of the names above.
         environment: the task's own variables; docs/your-own-tool.md lists them.
         old, new: node names, for a replacement.
+        command: program and arguments of this very task; empty where the tool's own says all.
+        cut: where this call is to be cut, and by what.
+        cutter: who cuts it; the taps ask it.
     """
 
     name: str
     environment: dict[str, str] = field(default_factory=dict)
     old: str = ""
     new: str = ""
+    command: tuple[str, ...] = ()
+    cut: Cut | None = None
+    cutter: Cutter | None = None
 
     @property
     def recovers(self) -> bool:
@@ -76,11 +87,13 @@ class DeployTool:
         target: its name in reports.
         command: program and arguments.
         timeout_seconds: after which its whole process group is killed.
+        loss: how it says that something is lost: a regular expression over lines, with one group.
     """
 
     target: Target
     command: tuple[str, ...]
     timeout_seconds: float = 60.0
+    loss: str = ""
 
     def run(
         self, task: Task, ownership: Ownership, journal: Journal, output: Path, clock: Clock = SYSTEM_CLOCK
@@ -97,14 +110,16 @@ class DeployTool:
         Leaves behind: nothing of its process group after a timeout; children that the tool
             itself detached are left to the run's reaper.
         """
+        command = task.command or self.command
         journal.append(
             "tool.started",
             tool=self.target.label,
             task=task.name,
             old=task.old,
             new=task.new,
-            argv=[Path(self.command[0]).name, *self.command[1:]],
+            argv=[Path(command[0]).name, *command[1:]],
             timeout_seconds=self.timeout_seconds,
+            **({"cut": task.cut.id} if task.cut else {}),
         )
         started = clock.monotonic()
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -120,14 +135,16 @@ class DeployTool:
             seconds=run.seconds,
             output=_tail(output),
             output_path=output.name,
+            announced=self._announced(output),
         )
         return run
 
     def _call(self, task: Task, ownership: Ownership, output: Path) -> tuple[str, int | None]:
+        command = task.command or self.command
         with output.open("wb") as sink:
             try:
                 process = subprocess.Popen(
-                    self.command,
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=sink,
                     stderr=subprocess.STDOUT,
@@ -135,8 +152,10 @@ class DeployTool:
                     start_new_session=True,
                 )
             except OSError as error:
-                sink.write(f"cannot start {self.command[0]}: {error.strerror}\n".encode())
+                sink.write(f"cannot start {command[0]}: {error.strerror}\n".encode())
                 return "not_started", None
+            if task.cutter:
+                task.cutter.begin(task.cut, process)
             try:
                 code = process.wait(self.timeout_seconds)
             except subprocess.TimeoutExpired:
@@ -144,7 +163,20 @@ class DeployTool:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 return "timed_out", None
+            finally:
+                if task.cutter:
+                    task.cutter.end()
         return ("signalled", 128 - code) if code < 0 else ("exited", code)
+
+    def _announced(self, output: Path) -> list[str]:
+        """What it said is lost, each as ``namespace/name`` or ``*``; looked for in the first and the last MiB."""
+        if not self.loss:
+            return []
+        with output.open("rb") as told:
+            text = told.read(_LOOKED_THROUGH)
+            told.seek(max(len(text), output.stat().st_size - _LOOKED_THROUGH))
+            text += told.read(_LOOKED_THROUGH)
+        return sorted(set(re.findall(self.loss, text.decode(errors="replace"), re.MULTILINE)))
 
 
 def replace_command(command: str, timeout_seconds: float, option: str = "--replace-command") -> DeployTool:
@@ -186,6 +218,8 @@ def _mend(program: str) -> str:
 
 def _tail(output: Path) -> str:
     """The end of what was printed, any bytes made readable."""
-    raw = output.read_bytes()[-_TAIL_BYTES:]
+    with output.open("rb") as told:  # may be a hundred megabytes
+        told.seek(max(0, output.stat().st_size - _TAIL_BYTES))
+        raw = told.read()
     text = raw.decode("utf-8", errors="backslashreplace")
     return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)

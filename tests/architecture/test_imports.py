@@ -13,6 +13,7 @@ PRODUCT = sorted(path for room in ("harness", "reports", "scenarios") for path i
 VALUES = {"errors", "shapes", "spec", "cuts", "orders", "run_folder"}
 JUDGING = VALUES | {"journal", "judging"}
 BASE = VALUES | {"journal", "waiting", "clusters"}
+STAGE = BASE | {"taps", "tools", "probes", "traffic", "stage"}
 MAY_IMPORT = {
     "errors": set(),
     "orders": {"errors"},
@@ -30,10 +31,10 @@ MAY_IMPORT = {
     "traffic": BASE | {"taps", "traffic"},
     "expectations": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations"},
     "stage": BASE | {"taps", "tools", "probes", "traffic", "judging", "__init__"},
-    "members_stage": BASE | {"taps", "tools", "probes", "traffic", "stage"},
-    "deploy_stage": BASE | {"judging", "nodeimage", "taps", "tools", "probes", "stage"},
-    "stages": BASE | {"judging", "nodeimage", "taps", "probes", "traffic", "stage", "members_stage", "deploy_stage"},
-    "lab": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations", "judging", "stage", "members_stage", "stages"},
+    "members_stage": STAGE,
+    "deploy_stage": STAGE | {"judging", "nodeimage"},
+    "stages": STAGE | {"judging", "nodeimage", "members_stage", "deploy_stage"},
+    "lab": STAGE | {"faults", "expectations", "judging", "members_stage", "stages"},
     "admission": BASE,
     "nodeimage": BASE | {"nodeimage"},
     "doctor": BASE | {"admission", "nodeimage", "doctor"},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.clusters.kube_api import KubeApi, KubernetesCluster, KubernetesNode, admin_of, super_admin_of
+from harness.clusters.kube_api import KubeApi, KubernetesCluster, KubernetesNode, NoCluster, admin_of, super_admin_of
 from harness.clusters.kube_resources import Refusal, ask
 from harness.journal import Journal
 
@@ -74,12 +74,15 @@ def note(
         look: the entry's data; raises `Refusal` when the API does not tell.
         timeout_seconds: for each call.
     """
-    with eyes_on(world.cluster, timeout_seconds) as eyes:
-        try:
-            seen = look(eyes)
-        except Refusal as refusal:
-            seen = {"failure": failure_of(refusal)}
-    world.journal.append(kind, **seen, seen_as=eyes.seen_as)
+    try:
+        with eyes_on(world.cluster, timeout_seconds) as eyes:
+            try:
+                seen = look(eyes)
+            except Refusal as refusal:
+                seen = {"failure": failure_of(refusal)}
+        world.journal.append(kind, **seen, seen_as=eyes.seen_as)
+    except NoCluster as absence:
+        world.journal.append(kind, failure=failure_of(Refusal(0, str(absence))), seen_as="nobody")
 
 
 def failure_of(refusal: Refusal) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""The kind cluster that a tool under test made, whatever it called it; found by the run's own network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker.models.containers import Container
+
+from harness.clusters.kind_call import KIND_LABEL, ROLE_LABEL, KindSetup
+from harness.clusters.kind_node import CONTROL_PLANE, KindNode
+from harness.clusters.kube_api import NoCluster
+from harness.clusters.ownership import Ownership
+from harness.errors import ClusterError
+from harness.journal import Journal
+
+_ADMIN = "/etc/kubernetes/admin.conf"
+_API_PORT = "6443/tcp"
+_DELETE_SECONDS = 120
+_EXPORT_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What is deployed there, as its users see it.
+
+    Args:
+        namespace: the app's.
+        host: the name under which the ingress answers.
+        http_port, https_port: of the ingress, on 127.0.0.1.
+        certificate: ``(namespace, name)`` of the TLS secret that the ingress is to use for the host.
+        ingress_namespace: the ingress controller's.
+    """
+
+    namespace: str
+    host: str
+    http_port: int
+    https_port: int
+    certificate: tuple[str, str]
+    ingress_namespace: str = "caddy-system"
+
+
+class ToolMadeCluster:
+    """What is there now of the cluster a tool makes, deletes and makes again.
+
+    Args:
+        setup: engine, image and binaries.
+        work: folder for the harness's own kubeconfig and logs.
+        journal: changes of nodes that the harness makes are written there.
+        ownership: whose network it is.
+
+    Leaves behind: nothing of its own; `remove` removes what the tool left.
+    """
+
+    def __init__(self, setup: KindSetup, work: Path, journal: Journal, ownership: Ownership) -> None:
+        work.mkdir(parents=True, exist_ok=True)
+        self.setup, self.work, self.journal, self.ownership = setup, work, journal, ownership
+        self._nodes: dict[str, KindNode] = {}
+        self._ids: tuple[str, ...] = ()
+        self._app: App | None = None
+
+    @property
+    def app(self) -> App:
+        """What the tool deploys.
+
+        Raises:
+            ClusterError: nobody has said it yet.
+        """
+        if self._app is None:
+            raise ClusterError("nothing is to be deployed yet")
+        return self._app
+
+    @app.setter
+    def app(self, app: App) -> None:
+        self._app = app
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the clusters the tool has on the engine now; more than one would be odd."""
+        return sorted({node.labels[KIND_LABEL] for node in self._containers()})
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The admin's, as the node has it, around any tap.
+
+        Raises:
+            NoCluster: there is none.
+            ClusterError: the node does not give it.
+        """
+        self._look()
+        file = self.work / "admin.conf"
+        if not file.exists():
+            node = self._control_plane()
+            text = node.read_file(_ADMIN).decode()
+            server = f"https://{node.name}:6443"
+            file.write_text(text.replace(server, f"https://127.0.0.1:{self._port_of(node)}"))
+        return file
+
+    @property
+    def workers(self) -> Mapping[str, KindNode]:
+        """Nodes without an API server, by name."""
+        self._look()
+        return {name: node for name, node in self._nodes.items() if node.role != CONTROL_PLANE}
+
+    def running(self) -> Sequence[KindNode]:
+        """Control planes that are switched on and not paused."""
+        self._look()
+        return [n for n in self._nodes.values() if n.role == CONTROL_PLANE and n.running and not n.paused]
+
+    def export_logs(self, folder: Path) -> None:
+        """Logs of every node into a folder; what can't be had is left out."""
+        for name in self.names:
+            subprocess.run(
+                [str(self.setup.kind), "export", "logs", str(folder / name), f"--name={name}"],
+                env=self.ownership.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_EXPORT_SECONDS,
+                check=False,
+            )
+
+    def remove(self) -> list[str]:
+        """Delete what the tool left there; returns a sentence for each thing that could not be removed."""
+        self.ownership.note_volumes()
+        for name in self.names:
+            subprocess.run(
+                [str(self.setup.kind), "delete", "cluster", f"--name={name}", f"--kubeconfig={self.work / 'gone'}"],
+                env=self.ownership.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_DELETE_SECONDS,
+                check=False,
+            )
+        shutil.rmtree(self.work, ignore_errors=True)
+        return [f"container {node.name}" for node in self._containers()]
+
+    def _look(self) -> None:
+        """Know the nodes there are now; a cluster that was made anew has new ones under the same names."""
+        nodes = self._containers()
+        ids = tuple(sorted(str(node.id) for node in nodes))
+        if ids == self._ids:
+            return
+        (self.work / "admin.conf").unlink(missing_ok=True)
+        self._nodes = {
+            str(node.name): KindNode(str(node.name), node.labels.get(ROLE_LABEL, ""), self.setup.engine, self.journal)
+            for node in nodes
+        }
+        self._ids = ids
+
+    def _containers(self) -> list[Container]:
+        network = self.ownership.network()
+        found = self.setup.engine.containers.list(all=True, filters={"network": network}, ignore_removed=True)
+        return [one for one in found if KIND_LABEL in one.labels]
+
+    def _control_plane(self) -> KindNode:
+        nodes = self.running()
+        if not nodes:
+            raise NoCluster("there is no cluster: no control plane is on")
+        return nodes[0]
+
+    def _port_of(self, node: KindNode) -> int:
+        ports = self.setup.engine.api.inspect_container(node.name)["NetworkSettings"]["Ports"]
+        try:
+            return int(ports[_API_PORT][0]["HostPort"])
+        except (KeyError, IndexError, TypeError) as error:
+            raise ClusterError(f"{node.name} has no port for its API") from error

@@ -1,0 +1,181 @@
+"""The stage of a cluster that the tool under test makes: taps between tool and world, users on what it deploys."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.clusters.app_client import AppClient
+from harness.clusters.bystanders import observe_bystanders
+from harness.clusters.kind_call import KindSetup
+from harness.clusters.kube_ready import await_ready
+from harness.clusters.ownership import Ownership
+from harness.clusters.tool_made import ToolMadeCluster
+from harness.errors import ClusterError, MachineError, UsageError
+from harness.journal import Journal
+from harness.judging import Verdict, judge_all
+from harness.judging.case import READY
+from harness.nodeimage import deployment_images
+from harness.nodeimage.tools import find_kube_tap
+from harness.probes.kubernetes.objects import foreign_probe
+from harness.shapes import DeploymentSpec
+from harness.spec import CaseSpec
+from harness.stage import LabSettings, Stage
+from harness.taps.command_tap import CommandTap, Hooks
+from harness.taps.engine_view import EngineView
+from harness.taps.kube_tap import KubeTap
+from harness.tools import DeployTool, Task, ToolRun
+from harness.tools.cutting import Cutter
+from harness.tools.deployments import START, DeploymentTool, Site, Start, Stop
+from harness.traffic.users import NEIGHBOURS, put_to_use
+from harness.waiting import Clock
+
+
+class DeployStage(Stage):
+    """What a deploy tool makes, deletes and makes again, on an engine it shares with others.
+
+    Args:
+        spec, settings, clock: as of every stage.
+        setup: engine, node image and binaries.
+        tool: whose deployment it is.
+    """
+
+    cluster: ToolMadeCluster
+
+    def __init__(
+        self, spec: CaseSpec, settings: LabSettings, clock: Clock, setup: KindSetup, tool: DeployTool | None
+    ) -> None:
+        if not isinstance(spec.cluster, DeploymentSpec) or not isinstance(tool, DeploymentTool):
+            raise UsageError(f"{spec.case_id}: no deploy tool makes that")
+        super().__init__(spec, settings, clock)
+        self.shape, self.setup, self.tool = spec.cluster, setup, tool
+        self.struck.callback(setup.engine.close)
+        self.cutter = Cutter(self.journal, clock)
+
+    def build(self) -> None:
+        """Set up taps, a network and a site; with users asked for, deploy by the tool and put that to use.
+
+        Raises:
+            MachineError: an image, a program or a port is missing here.
+            ClusterError: the tool's first start left nothing that could be used.
+        """
+        self.step(f"a site for {self.spec.target.label}")
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.cluster = ToolMadeCluster(self.setup, self.work / "cluster", self.journal, self._owner)
+        self.remove_at_the_end()
+        self.kube_tap = KubeTap(find_kube_tap(), self.work / "kube-tap", self._owner, self.journal, self.cutter)
+        self.struck.callback(self.kube_tap.close)
+        self.commands = self._tap_commands()
+        self.struck.callback(self.commands.close)
+        self.made = self.tool.deployer.make(self._site())
+        self.cluster.app = self.made.app
+        self.look()
+        if self.shape.in_use:
+            self._deploy_and_use()
+        self.journal.append(READY)
+
+    def look(self) -> None:
+        """Who else is on the engine."""
+        observe_bystanders(self.setup.engine, self._owner.lease.mark, self.journal)
+
+    def prepare(self, request: Start | Stop, tool: DeployTool, number: int) -> Task:  # noqa: ARG002 - one tool a stage
+        """The tool's own call for it, with the taps in between."""
+        command = self.tool.deployer.command(self.made, request.action)
+        environment = {**self.made.environment, **self.commands.environment()}
+        return Task(request.action, environment, command=command, cut=request.cut, cutter=self.cutter)
+
+    def look_at_exit(self, task: Task, run: ToolRun) -> None:
+        """Does the app answer, the moment the tool says that it is done?"""
+        if task.name == START and (run.outcome, run.exit_code) == ("exited", 0):
+            reply = AppClient(self.made.app).get()
+            claims = self.tool.claims_readiness
+            self.journal.append("probe.app_at_exit", claims=claims, ready=reply.good, text=reply.text)
+
+    def last_look(self) -> None:
+        """Look at the neighbours once more."""
+        self.step("the last look")
+        self.look()
+        self.require_room()
+        self.journal.append("case.ended")
+
+    def collect_logs(self) -> None:
+        """The nodes' logs where something is not as it was promised."""
+        broken = Verdict.merge(finding.verdict for finding in judge_all(self.journal.entries()))
+        if broken is not Verdict.RECOVERED:
+            self.cluster.export_logs(self.folder / "logs")
+
+    def remove_cluster(self) -> list[str]:
+        """What the tool left; the deployment's folder goes with it."""
+        left = self.cluster.remove()
+        shutil.rmtree(self.work / "site", ignore_errors=True)
+        return left
+
+    @property
+    def _owner(self) -> Ownership:
+        return self.settings.ownership
+
+    def _deploy_and_use(self) -> None:
+        """What a story begins with is told apart from what it tells: nothing before READY is judged."""
+        task = self.prepare(Start(), self.tool, 0)
+        self.step(f"{self.tool.target.label}: the first start")
+        run = self.tool.run(task, self._owner, self.journal, self.folder / "tool-0.log", self.clock)
+        if (run.outcome, run.exit_code) != ("exited", 0):
+            raise ClusterError(f"the first start {run.outcome} with {run.exit_code}: there is nothing to bring back")
+        await_ready(self.cluster.kubeconfig, 1, self.clock)
+        self.step("users come")
+        put_to_use(self.cluster, self.shape, self.journal, self.clock)
+        foreign_probe(NEIGHBOURS)(_Seen(self.cluster, self.journal))
+
+    def _tap_commands(self) -> CommandTap:
+        found = {"kind": self.setup.kind, "kubectl": self.setup.kubectl, "docker": _docker()}
+        hooks = Hooks(
+            created=lambda _name, kubeconfig: self.kube_tap.attach(kubeconfig),
+            kubeconfig_written=self.kube_tap.attach,
+            kubeconfig_text=self.kube_tap.lead,
+        )
+        return CommandTap(
+            self.work / "command-tap",
+            found,
+            EngineView(self.setup.engine, self._owner),
+            self._owner,
+            self.journal,
+            self.cutter,
+            hooks,
+            node_image=self.setup.image,
+        )
+
+    def _site(self) -> Site:
+        tools = "etcd-tools" if self.shape.jq else "etcd-tools-nojq"
+        return Site(
+            folder=self.work / "site",
+            cluster=f"{self._owner.lease.cluster_prefix}made",
+            path=str(self.commands.folder),
+            network=self._owner.network(),
+            images={
+                "app": deployment_images.find("app"),
+                "ingress": deployment_images.find("caddy-stand-in"),
+                "etcd_tools": deployment_images.find(tools),
+            },
+            node_image=self.setup.image,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a probe looks at."""
+
+    cluster: ToolMadeCluster
+    journal: Journal
+
+
+def _docker() -> Path:
+    """The engine's own client; tools call it by name.
+
+    Raises:
+        MachineError: there is none.
+    """
+    found = shutil.which("docker")
+    if found is None:
+        raise MachineError("there is no docker on PATH, which deploy tools call", mend="scripts/docker-engine")
+    return Path(found)

@@ -1,0 +1,126 @@
+"""Rules over a deployment as its users see it after the trouble: is it back, and is what they had still there."""
+
+from __future__ import annotations
+
+from harness.journal import Entry
+from harness.judging.case import Case, ToolCall
+from harness.judging.observed import Flaw, Flaws, Promise
+from harness.judging.verdict import Finding
+
+_START = "start"
+_RESTART = Promise("restart-succeeds", "tool.ended")
+_APP = Promise("app-reachable", "probe.app")
+_SECRETS = Promise("secrets-kept", "probe.k8s.secrets")
+_DATA = Promise("app-data-kept", "probe.app")
+_DONE = Promise("ready-when-done", "probe.app_at_exit")
+_USERS = "users.came"
+
+
+def restart_succeeds(case: Case) -> Finding:
+    """The last start, which nobody cut, says that it is done."""
+    starts = [call for call in case.tool_calls if call.task == _START and not _is_cut(case, call)]
+    if not starts:
+        return _RESTART.inconclusive("no start was left alone")
+    last = starts[-1]
+    ended = next(entry for entry in case.of_kind("tool.ended") if entry.seq == last.seq)
+    if last.outcome == "not_started":
+        return _RESTART.inconclusive(f"the tool could not be called: {_last_line(ended)}", ended)
+    seconds = round(last.ended - last.started, 1)
+    if last.claims_success:
+        return _RESTART.kept(f"start was done after {seconds:.0f} s", ended, restart_seconds=seconds)
+    signature = {"timed_out": "start-never-ended", "signalled": "start-died"}.get(last.outcome, "start-failed")
+    return _RESTART.broken(
+        Flaw(signature, f"start {last.said} after {seconds:.0f} s: {_last_line(ended)}"), ended, restart_seconds=seconds
+    )
+
+
+def app_reachable(case: Case) -> Finding:
+    """The app answers through the ingress, over HTTP, and over TLS with its users' certificate if they gave one."""
+    seen = _APP.observations(case)
+    if not seen:
+        return _APP.unseen(case)
+    last, flaws = seen[-1], Flaws()
+    given = case.data_of(_USERS).get("certificate", "")
+    for name in ("http", *["https"] * bool(given)):
+        told = last.data[name]
+        failed = [] if told["status"] == 200 else [f"{told['status'] or 'no answer'} {told['text']}".strip()]
+        flaws.add(f"no-{name}", failed, f"over {name} the app gives: {{}}")
+    other = [] if given in ("", last.data["certificate"]) else ["the host's"]
+    flaws.add("other-certificate", other, "the certificate shown is not {}")
+    if flaws.first:
+        return _APP.broken(flaws.first, last)
+    return _APP.kept(f"the app answers over HTTP{' and TLS' if given else ''}", last)
+
+
+def secrets_kept(case: Case) -> Finding:
+    """Every secret that users had there is there, byte for byte."""
+    given = case.last(_USERS)
+    if given is None:
+        return _SECRETS.inconclusive("nobody had a secret there")
+    seen = _SECRETS.observations(case)
+    if not seen:
+        return _SECRETS.unseen(case)
+    last = seen[-1]
+    if blocked := _SECRETS.blocked(last):
+        return blocked
+    before, now, flaws = given.data["secrets"], last.data["secrets"], Flaws()
+    flaws.add("secret-missing", [name for name in before if name not in now], "gone: {}")
+    changed = [
+        f"{name} ({key})"
+        for name, keys in before.items()
+        if name in now
+        for key in keys
+        if now[name].get(key) != keys[key]
+    ]
+    flaws.add("secret-changed", changed, "not the bytes they were: {}")
+    if flaws.first:
+        return _SECRETS.broken(flaws.first, given, last, secrets=len(before))
+    return _SECRETS.kept(
+        f"all {len(before)} secrets are what they were, byte for byte", given, last, secrets=len(before)
+    )
+
+
+def app_data_kept(case: Case) -> Finding:
+    """What the app was given to keep is there, byte for byte."""
+    given = case.last(_USERS)
+    if given is None:
+        return _DATA.inconclusive("the app was given nothing to keep")
+    seen = _DATA.observations(case)
+    if not seen:
+        return _DATA.unseen(case)
+    last, flaws = seen[-1], Flaws()
+    status = last.data["data_status"]
+    flaws.add(
+        "data-unreachable",
+        ["no answer" if not status else str(status)] * (status not in (200, 404)),
+        "asked for it, the app gives: {}",
+    )
+    flaws.add("data-lost", ["the canary"] * (status == 404), "{} is gone")
+    flaws.add("data-changed", ["the canary"] * (last.data["data"] != given.data["data"]), "{} is not what it was")
+    if flaws.first:
+        return _DATA.broken(flaws.first, given, last)
+    return _DATA.kept("what the app was given is there, byte for byte", given, last)
+
+
+def ready_when_done(case: Case) -> Finding:
+    """When a start says that it is done, the app answers, right then."""
+    looks = [entry for entry in case.of_kind(_DONE.kind) if entry.at >= case.trouble_begins]
+    done = [entry for entry in looks if entry.data["claims"]]
+    if not done:
+        return _DONE.inconclusive("no start said that it is done", *looks[-1:])
+    early = [entry for entry in done if not entry.data["ready"]]
+    if early:
+        return _DONE.broken(
+            Flaw("not-ready", f"it said it was done, and the app gave: {early[0].data['text']}"), early[0]
+        )
+    return _DONE.kept(f"the app answered each of the {len(done)} times it was said to be done", *done)
+
+
+def _is_cut(case: Case, call: ToolCall) -> bool:
+    started = list(case.of_kind("tool.started"))[call.number - 1]
+    return bool(started.data.get("cut"))
+
+
+def _last_line(ended: Entry) -> str:
+    lines = [line.strip() for line in ended.data["output"].splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"

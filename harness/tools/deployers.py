@@ -1,0 +1,110 @@
+"""The deploy tools there are: our own reference deployer, and the real laconic-so."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from harness.clusters.tool_made import App
+from harness.spec import REFERENCE, Target
+from harness.tools.deployments import START, DeploymentTool, Made, Site
+from harness.tools.laconic_so import NAME as LACONIC
+from harness.tools.laconic_so import START_SECONDS, LaconicSo
+from harness.tools.laconic_stack import Deployment, DeploymentPlan
+
+HOST = "app.afterfault.test"
+_MODULE = "harness.tools.reference.deployer"
+_NAME = "shop"
+# What a start of the reference deployer takes on two busy cores, several times over.
+_REFERENCE_SECONDS = 300.0
+
+
+def reference_deployer(variant: str) -> DeploymentTool:
+    """Our own small deploy tool, with the strategy or defect of that name."""
+    return DeploymentTool(
+        Target(REFERENCE, variant),
+        (sys.executable, "-m", _MODULE, variant),
+        _REFERENCE_SECONDS,
+        loss=r"^lost: \w+ (\S+)$",
+        deployer=ReferenceDeployer(variant),
+    )
+
+
+def laconic_so(build: LaconicSo) -> DeploymentTool:
+    """A build of laconic-so; its exit code says nothing about readiness."""
+    return DeploymentTool(
+        Target(LACONIC, LACONIC, build.version),
+        (str(build.program),),
+        START_SECONDS,
+        deployer=LaconicDeployer(build),
+        claims_readiness=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceDeployer:
+    """Writes a ``deployment.yml``.
+
+    Args:
+        variant: strategy or defect.
+    """
+
+    variant: str
+
+    def make(self, site: Site) -> Made:
+        """One app called shop."""
+        folder = site.folder / "deployment"
+        folder.mkdir(parents=True)
+        http, https = free_port(), free_port()
+        described = {
+            "name": _NAME,
+            "cluster": site.cluster,
+            "host": HOST,
+            "http_port": http,
+            "https_port": https,
+            "images": dict(site.images),
+        }
+        (folder / "deployment.yml").write_text(yaml.safe_dump(described))
+        namespace = f"app-{_NAME}"
+        app = App(namespace, HOST, http, https, (namespace, f"{_NAME}-tls"))
+        return Made(folder, app, site.environment)
+
+    def command(self, made: Made, action: str) -> tuple[str, ...]:
+        """The module, called with our own Python."""
+        return (sys.executable, "-m", _MODULE, self.variant, action, "--dir", str(made.folder))
+
+
+@dataclass(slots=True)
+class LaconicDeployer:
+    """Has the build itself make stack, spec and deployment.
+
+    Args:
+        build: under test.
+    """
+
+    build: LaconicSo
+    _deployment: Deployment | None = None
+
+    def make(self, site: Site) -> Made:
+        """The smallest stack."""
+        plan = DeploymentPlan(site.cluster, host=HOST, node_image=site.node_image)
+        environment: Mapping[str, str] = self.build.environment(site.folder, site.network, path=site.path)
+        made = self._deployment = self.build.deploy(plan, site.folder / "made", environment)
+        app = App(made.namespace, made.host, made.http_port, made.https_port, (made.namespace, f"{made.app}-tls"))
+        return Made(made.folder, app, environment)
+
+    def command(self, made: Made, action: str) -> tuple[str, ...]:  # noqa: ARG002 - it knows the one it made
+        """With cluster management, which is no build's business to guess."""
+        assert self._deployment is not None
+        return (self.build.start_command if action == START else self.build.stop_command)(self._deployment)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

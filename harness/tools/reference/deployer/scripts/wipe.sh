@@ -1,0 +1,1 @@
+rm -rf /state/etcd /state/etcd.* /state/pki

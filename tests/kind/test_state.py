@@ -1,0 +1,152 @@
+"""The state of a real cluster: the same for every uncut start; and each thing that is otherwise is found by name."""
+
+import base64
+from collections.abc import Callable
+
+import pytest
+
+from harness.judging.after_cut import same_state_as_uncut
+from harness.judging.case import Case
+from harness.judging.state import compare, state_of
+from harness.judging.state_told import told
+from harness.judging.verdict import Verdict
+from harness.probes.kubernetes.state import StateLook, observe_state
+from harness.waiting import until
+from tests.kind import deployed_app as app
+from tests.kind.conftest import SPEC, living_cluster
+from tests.kind.used_cluster import APPS, RBAC, make, remove
+
+pytestmark = pytest.mark.kind
+WEB = f"{APPS}/{app.SPACE}/deployments/web"
+# A journal line a case: it has to be small beside the traffic of the same case.
+MOST_BYTES = 150_000
+
+
+def looked_at(story, role, cluster=None):
+    story.cluster = cluster or story.cluster
+    observe_state(story, role, StateLook({story.cluster.name: "<cluster>"}))
+    return story.journal.entries()[-1].data
+
+
+@pytest.fixture
+def deployed(kind_cluster, golden, story):
+    """An uncut start on a clean cluster, seen as the reference."""
+    golden.reset(kind_cluster)
+    with app.as_tool(kind_cluster) as api:
+        app.deploy(api)
+        looked_at(story, "reference")
+        yield api
+        app.undeploy(api)
+
+
+def difference(story):
+    reference = next(entry for entry in story.journal.entries() if entry.kind == "probe.k8s.state")
+    return told(compare(state_of(reference.data), state_of(looked_at(story, "recovered"))))
+
+
+def test_another_uncut_start_on_the_same_cluster_is_no_difference(deployed, story, kind_cluster, golden):
+    app.undeploy(deployed)
+    golden.reset(kind_cluster)
+    app.deploy(deployed)
+    assert difference(story) == []
+    finding = same_state_as_uncut(Case.of(story.journal.entries()))
+    assert finding.verdict is Verdict.RECOVERED, finding.reason
+    assert len(story.journal.entries()[-1].data["packed"]) < MOST_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("deployed")
+def test_an_uncut_start_on_another_cluster_is_no_difference(story, tmp_path, pytestconfig):
+    with living_cluster(tmp_path, SPEC, pytestconfig.getoption("--require")) as another:
+        story.cluster = another
+        with app.as_tool(another) as api:
+            app.deploy(api)
+            assert difference(story) == []
+
+
+def patched(path, **body) -> Callable:
+    return lambda api: app.until(lambda: api.patch(path, body).good, what=f"{path} to change", deadline_seconds=10)
+
+
+def another_variable(api):
+    body = api.get(WEB).body
+    body["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = "b"
+    assert api.replace(WEB, body).good
+
+
+def another_image(api):
+    body = api.get(WEB).body
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = "afterfault/none:1"
+    assert api.replace(WEB, body).good
+
+
+def another_byte(api):
+    value = base64.b64encode(b"\x00\x01\x02\x03\xfe").decode()
+    assert api.patch(f"{app.CORE}/secrets/tls", {"data": {"tls.key": value}}).good
+
+
+def a_binding_more(api):
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "web"}
+    make(api, f"{RBAC}/namespaces/{app.SPACE}/rolebindings", app.named("left") | {"roleRef": role})
+
+
+def a_stuck_namespace(api):
+    path = "/api/v1/namespaces"
+    make(api, path, {"metadata": {"name": "stuck"}})
+    make(api, f"{path}/stuck/configmaps", {"metadata": {"name": "held", "finalizers": ["afterfault.dev/never"]}})
+    remove(api, f"{path}/stuck")
+
+
+def free_the_namespace(api):
+    api.patch("/api/v1/namespaces/stuck/configmaps/held", {"metadata": {"finalizers": None}})
+    until(lambda: api.get("/api/v1/namespaces/stuck").status == 404, what="it to go", deadline_seconds=30)
+
+
+def an_orphaned_set(api):
+    """As a foreground deletion that was cut leaves one: the Deployment made anew beside its predecessor's set."""
+    assert api.delete(WEB, {"propagationPolicy": "Orphan"}).good
+    sets = api.get(f"{APPS}/{app.SPACE}/replicasets").body["items"]
+    until(
+        lambda: (
+            not api.get(f"{APPS}/{app.SPACE}/replicasets/{sets[0]['metadata']['name']}")
+            .body["metadata"]
+            .get("ownerReferences")
+        ),
+        what="the set to be orphaned",
+        deadline_seconds=20,
+    )
+    make(api, f"{APPS}/{app.SPACE}/deployments", app.named("web2", app.workload(2) | {"replicas": 0}))
+
+
+SEEDED = {
+    "missing": (lambda api: remove(api, f"{app.CORE}/configmaps/settings"), ["missing: configmaps shop/settings"]),
+    "variable": (
+        another_variable,
+        ['.spec.containers[web].env[MODE].value: "a" -> "b"', "extra: replicasets.apps shop/web-* #2"],
+    ),
+    "replicas": (patched(WEB, spec={"replicas": 3}), ["spec.replicas: 2 -> 3", "extra: pods shop/web-*-* #3"]),
+    "label": (
+        patched(f"{app.CORE}/services/web", metadata={"labels": {"a": "b"}}),
+        ["changed: services shop/web", 'metadata.labels: nothing -> {a: "b"}'],
+    ),
+    "secret": (another_byte, ["changed: secrets shop/tls", "data[tls.key]: "]),
+    "binding": (a_binding_more, ["extra: rolebindings.rbac.authorization.k8s.io shop/left"]),
+    "image": (another_image, ['image: "afterfault/probe:1" -> "afterfault/none:1"', "ErrImageNeverPull"]),
+    "orphan": (an_orphaned_set, ["missing: deployments.apps shop/web", "extra: replicasets.apps shop/web-"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_a_seeded_difference_is_found_by_name(deployed, story, name):
+    spoil, words = SEEDED[name]
+    spoil(deployed)
+    text = "\n".join(difference(story))
+    assert [word for word in words if word not in text] == [], text
+
+
+def test_a_namespace_that_never_goes_is_found(deployed, story):
+    a_stuck_namespace(deployed)
+    lines = difference(story)
+    free_the_namespace(deployed)
+    assert "extra: namespaces stuck (and 3 with it)" in lines
+    assert story.journal.entries()[-1].data["moving"] == ["configmaps stuck/held", "namespaces stuck"]
