@@ -226,5 +226,11 @@ class _Form:
         if told == {} != value and len(path) > 1:
             return Action.DROP  # nothing was there but what was dropped
         if action is Action.SORT and isinstance(told, list):
-            told.sort(key=lambda inner: json.dumps(inner, sort_keys=True))
+            told.sort(key=_place_in_set)
         return told
+
+
+def _place_in_set(row: Any) -> str:
+    """By type first: a condition keeps its place when its status changes."""
+    sort = row.get("type", "") if isinstance(row, Mapping) else ""
+    return json.dumps([sort, row], sort_keys=True)

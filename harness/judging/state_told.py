@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from harness.judging.observed import Flaw, listed
 from harness.judging.state import Changed, StateDifference
 
-_MOST_FIELDS = 12
+_MOST_FIELDS = 24
 _NAMED_FIELDS = 2
 
 

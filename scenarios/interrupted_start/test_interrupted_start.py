@@ -58,7 +58,7 @@ CASES = (
             "deletes-foreign",
         ),
         shapes=(DeploymentSpec(in_use=False, secrets="none"),),
-        quick=("*-ingress-half-timeout", "faithful-*-creating-ctrl-c", "ingress-skip-*-ingress-begun-killed"),
+        quick=(),  # minutes each; the nightly plays them all
         moments=tuple(CUTS),
         traffic=None,
     ),

@@ -19,7 +19,7 @@ from harness.spec import KindSpec
 from harness.waiting import until
 from tests.kind.conftest import living_cluster
 
-pytestmark = pytest.mark.kind
+pytestmark = [pytest.mark.kind, pytest.mark.slow]
 MANIFESTS = Path(__file__).with_name("ingress.yaml")
 HOST = "app.test"
 BINARY = bytes(range(256)) * 3

@@ -26,7 +26,7 @@ class Programs:
         """
         done = self.attempt(*words)
         if done.returncode != 0:
-            raise Failed(f"{' '.join(words[:3])}: {_last_words(done)}")
+            raise Failed(f"{' '.join(words[:2])}: {_last_words(done)}")
         return done.stdout
 
     def attempt(self, *words: str) -> subprocess.CompletedProcess[str]:

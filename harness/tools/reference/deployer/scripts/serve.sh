@@ -8,7 +8,8 @@ serve() { # data folder
     until etcdctl endpoint health > /dev/null 2>&1; do
         tries=$((tries + 1))
         if [ "$tries" -gt 150 ] || ! kill -0 "$server" 2> /dev/null; then
-            echo "etcd does not start on the persisted data: $(cat /tmp/etcd.log)" >&2
+            cat /tmp/etcd.log >&2
+            echo "ERROR: etcd does not start on the persisted data" >&2
             exit 1
         fi
         sleep 0.1
