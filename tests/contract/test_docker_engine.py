@@ -120,6 +120,13 @@ def engines(folder):
     ]  # fmt: skip
 
 
+def test_the_bridge_of_the_machine_s_own_engine_stays(apart):
+    before = sorted(Path("/sys/class/net").iterdir())
+    assert engine(apart)[0] == 0
+    assert engine("--stop", apart)[0] == 0
+    assert [name for name in before if name.name == "docker0" and not name.exists()] == []
+
+
 def test_it_starts_one_finds_it_again_and_ends_it(apart):
     code, told = engine(apart)
     assert (code, "its log: " in told) == (0, True), told
