@@ -1,4 +1,4 @@
-"""The reference deployer on real kind: what each strategy keeps, what incidents 000 and 001 look like, what a cut does."""
+"""The reference deployer on real kind: what strategies keep, how incidents 000 and 001 show, what a cut does."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from harness.stage import KindWords
 from harness.stages import kind_setup
 from harness.waiting import until
 
-pytestmark = pytest.mark.kind
+pytestmark = [pytest.mark.kind, pytest.mark.slow]
 HOST = "shop.test"
 BINARY = bytes(range(256)) + b"\x00\n"
 _CALL_SECONDS = 420
@@ -77,18 +77,25 @@ class Deployed:
         assert done.returncode == expect, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def cut(self, variant, line):
-        """Kill the tool alone as soon as it has printed a line."""
+    def cut(self, variant, line, when=lambda: True):
+        """Kill the tool alone when it has printed a line, and something else has come true."""
         with subprocess.Popen(
             self.command(variant, "start"), env=self.environment, stdout=subprocess.PIPE, text=True
         ) as process:
-            seen = [said for said in iter(process.stdout.readline, "") if said.startswith(line) and not process.kill()]
-        assert seen, f"it never said {line}"
+            assert any(said.startswith(line) for said in iter(process.stdout.readline, "")), f"it never said {line}"
+            until(when, what="the moment of the cut", deadline_seconds=60)
+            process.kill()
+
+    def listed(self):
+        """Whether kind knows the cluster by now."""
+        words = [str(self.work / "bin" / "kind"), "get", "clusters"]
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
+        return self.cluster in done.stdout
 
     def kubectl(self, *words, stdin="", check=True):
         done = subprocess.run(
-            [str(self._kubectl), *words], env=self.environment, input=stdin, capture_output=True, text=True, check=False,
-            timeout=60,
+            [str(self._kubectl), *words], env=self.environment, input=stdin, capture_output=True, text=True,
+            check=False, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout + done.stderr
@@ -142,7 +149,7 @@ def deployed(tmp_path, pytestconfig):
 
 
 def test_faithful_keeps_secrets_and_data_and_tells_what_is_lost(deployed):
-    deployed.cut("faithful", "create: cluster")
+    deployed.cut("faithful", "create: cluster", deployed.listed)
     assert "was not created to the end" in deployed.call("faithful", "start")
     deployed.put_secret("caddy-system", "certificate")
     deployed.put_secret("app-shop", "shop-tls")
@@ -189,7 +196,7 @@ def test_incident_001_after_a_cut_and_each_way_out_of_it(deployed):
     deployed.cut("ingress-create", "step: restore_secrets")
     for variant, code in (("ingress-create", 1), ("ingress-skip", 1), ("ingress-conflict-ok", 0), ("ingress-apply", 0)):
         # as if it had been cut before the last object
-        deployed.kubectl("-n", "caddy-system", "delete", "deployment", "caddy-ingress-controller")
+        deployed.kubectl("-n", "caddy-system", "delete", "deployment", "caddy-ingress-controller", "--ignore-not-found")
         said = deployed.call(variant, "start", expect=code, ready_seconds=20 if code else 180)
         assert ("FailToCreateError" in said) == (variant == "ingress-create")
         assert said.splitlines()[-1].startswith("failed: " if code else "ready")

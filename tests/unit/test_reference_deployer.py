@@ -170,7 +170,7 @@ def test_a_missing_program_exits_1_with_one_line(deployment):
 
 
 def test_a_failing_program_is_quoted():
-    with pytest.raises(Failed, match=r"^sh -c .*: ERROR: no luck$"):
+    with pytest.raises(Failed, match=r"^sh -c: ERROR: no luck$"):
         Programs(0).run("sh", "-c", "echo begin >&2; echo 'ERROR: no luck' >&2; echo trace >&2; exit 3")
 
 

@@ -110,7 +110,9 @@ func (r *routes) String() string {
 type backendKey struct{}
 
 func serve(table *atomic.Pointer[routes], encrypted bool) http.Handler {
-	proxy := &httputil.ReverseProxy{Rewrite: func(request *httputil.ProxyRequest) {
+	// a connection made before kube-proxy knew the Service would go on leading out of the node
+	direct := &http.Transport{DisableKeepAlives: true}
+	proxy := &httputil.ReverseProxy{Transport: direct, Rewrite: func(request *httputil.ProxyRequest) {
 		backend, _ := request.In.Context().Value(backendKey{}).(string)
 		request.SetURL(&url.URL{Scheme: "http", Host: backend})
 		request.SetXForwarded()
