@@ -104,10 +104,18 @@ def app_data_kept(case: Case) -> Finding:
 
 def ready_when_done(case: Case) -> Finding:
     """When a start says that it is done, the app answers, right then."""
+    starts = [call for call in case.tool_calls if call.task == _START and call.started >= case.trouble_begins]
+    if not starts:
+        return _DONE.inconclusive("nothing was started")
+    claimed = [call for call in starts if call.claims_success]
+    if not claimed:
+        return _DONE.kept("no start said that it was done")
     looks = [entry for entry in case.of_kind(_DONE.kind) if entry.at >= case.trouble_begins]
     done = [entry for entry in looks if entry.data["claims"]]
+    if len(looks) < len(claimed):
+        return _DONE.inconclusive("nobody looked when a start said that it was done", *looks[-1:])
     if not done:
-        return _DONE.inconclusive("no start said that it is done", *looks[-1:])
+        return _DONE.kept("this tool says of no start that the app answers", *looks)
     early = [entry for entry in done if not entry.data["ready"]]
     if early:
         return _DONE.broken(

@@ -123,7 +123,7 @@ def test_a_cut_that_did_not_bite_proves_nothing(told):
     [
         ([{"claims": True, "ready": True}], (GREEN, "")),
         ([{"claims": True, "ready": True}, {"claims": True, "ready": False}], (RED, "not-ready")),
-        ([{"claims": False, "ready": False}], (UNSEEN, "")),
+        ([{"claims": False, "ready": False}], (GREEN, "")),
         ([], (UNSEEN, "")),
     ],
 )
@@ -132,6 +132,14 @@ def test_ready_when_done(looks, expected):
     for look in looks:
         story.say(31, "probe.app_at_exit", text="502", **look)
     assert story.judged("ready-when-done") == expected
+
+
+def test_a_start_that_fails_claims_nothing():
+    assert Deployed().starts(code=1).judged("ready-when-done") == (GREEN, "")
+
+
+def test_nothing_started_is_nothing_judged():
+    assert Deployed().judged("ready-when-done")[0] is UNSEEN
 
 
 def test_reaching_for_a_foreign_cluster_is_told_even_when_it_was_refused():
