@@ -252,8 +252,11 @@ def test_a_call_is_cut_exactly(kubectl, gate, journal, root, moment, made):
     gate.refused = {(f"api create configmaps {SPACE}/cut", moment)}
     kubectl("create", "configmap", "cut", code=1)
     assert root.get(f"{MAPS}/cut").status == made
-    outcomes = [call["outcome"] for call in calls(journal) if call["mutating"]]
-    assert outcomes == [f"dropped-{moment}"]
+    # a call is told when it is over, which may be just after the client has seen its end
+    changing = until(
+        lambda: [call for call in calls(journal) if call["mutating"]], what="the call's entry", deadline_seconds=5
+    )
+    assert [call["outcome"] for call in changing] == [f"dropped-{moment}"]
     root.delete(f"{MAPS}/cut")
 
 
