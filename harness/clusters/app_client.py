@@ -11,6 +11,8 @@ import httpx
 
 from harness.clusters.tool_made import App
 
+# What users give the app to keep is called that.
+CANARY = "canary"
 _SECONDS = 4.0
 _SAID = 200
 

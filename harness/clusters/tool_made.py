@@ -10,6 +10,7 @@ from pathlib import Path
 
 from docker.models.containers import Container
 
+from harness.clusters.engine import made_on
 from harness.clusters.kind_call import KIND_LABEL, ROLE_LABEL, KindSetup
 from harness.clusters.kind_node import CONTROL_PLANE, KindNode
 from harness.clusters.kube_api import NoCluster
@@ -153,7 +154,8 @@ class ToolMadeCluster:
     def _containers(self) -> list[Container]:
         network = self.ownership.network()
         found = self.setup.engine.containers.list(all=True, filters={"network": network}, ignore_removed=True)
-        return [one for one in found if KIND_LABEL in one.labels]
+        mark = self.ownership.lease.mark
+        return [one for one in found if KIND_LABEL in one.labels and mark.covers(one.labels, made_on(one.attrs))]
 
     def _control_plane(self) -> KindNode:
         nodes = self.running()

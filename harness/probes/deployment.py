@@ -6,13 +6,11 @@ import base64
 import binascii
 from typing import Any, Protocol
 
-from harness.clusters.app_client import AppClient, Reply, digest
+from harness.clusters.app_client import CANARY, AppClient, Reply, digest
 from harness.clusters.kube_resources import list_objects
 from harness.clusters.tool_made import ToolMadeCluster
 from harness.journal import Journal
 from harness.probes.kubernetes.eyes import Eyes, note
-
-CANARY = "canary"
 
 
 class DeploymentWorld(Protocol):

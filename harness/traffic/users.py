@@ -15,7 +15,7 @@ from typing import Any
 
 import trustme
 
-from harness.clusters.app_client import AppClient, digest
+from harness.clusters.app_client import CANARY, AppClient, digest
 from harness.clusters.kube_api import KubeApi, admin_of
 from harness.clusters.tool_made import App, ToolMadeCluster
 from harness.errors import ClusterError, WaitTimeout
@@ -24,7 +24,6 @@ from harness.shapes import DeploymentSpec
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
 NEIGHBOURS = "neighbours"
-CANARY = "canary"
 _IMAGE = "afterfault/probe:1"
 _SECONDS = 60.0
 _CALL_SECONDS = 5.0
