@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from html import escape
+from itertools import zip_longest
 
 from harness.journal import Entry
 from harness.judging import Case
@@ -74,7 +75,7 @@ def _ghost_words(x: float, width: float, how: str) -> Iterator[str]:
 def _ends(node: str, case: Case, scale: Scale) -> Iterator[str]:
     """How a process ended, where no ghost says so already."""
     spans = case.timeline.spans[node]
-    for span, following in zip(spans, [*spans[1:], None], strict=True):
+    for span, following in zip_longest(spans, spans[1:]):
         how = _how_it_went(node, case, span.end)
         if not how or span.state == "off" or (following is not None and following.start - span.end < 1e-6):
             continue
@@ -101,7 +102,8 @@ def _listed(node: str, timeline: Timeline) -> list[tuple[float, float, bool]]:
     """Stretches on the member list, and whether as a learner; joined where nothing changed for this node."""
     memberships = timeline.memberships
     stretches: list[tuple[float, float, bool]] = []
-    for membership, end in zip(memberships, [*(later.at for later in memberships[1:]), timeline.end], strict=True):
+    for membership, following in zip_longest(memberships, memberships[1:]):
+        end = following.at if following else timeline.end
         for row in membership.rows:
             if row.node != node:
                 continue

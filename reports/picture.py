@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from harness.journal import Entry
@@ -156,7 +156,8 @@ def _fault_words(entry: Entry) -> str:
 
 def _vote(case: Case, scale: Scale) -> Iterator[str]:
     quorums = case.timeline.quorums
-    for quorum, end in zip(quorums, [*(later.at for later in quorums[1:]), scale.end], strict=True):
+    for quorum, following in zip_longest(quorums, quorums[1:]):
+        end = following.at if following else scale.end
         held = "held" if quorum.held else "lost"
         box = scale.box(quorum.at, end, 0, _LANE)
         dead = f" (not {', '.join(quorum.dead)})" if quorum.dead else ""

@@ -212,6 +212,19 @@ def test_a_case_that_never_began_has_a_picture_too():
     ET.fromstring(standalone(story.entries[:1]))
 
 
+@pytest.mark.parametrize("story", [incident, documented], ids=["incident", "documented"])
+def test_a_case_cut_short_anywhere_has_a_picture(story):
+    """A full disk or a killed run ends a journal after any entry, also before the first member list."""
+    entries = story()
+    kinds = [entry.kind for entry in entries]
+    # writes look alike: the first few of a row are cut after, not all
+    cuts = [n for n in range(1, len(entries)) if kinds[n - 1 : n + 1] != ["traffic.call"] * 2]
+    assert len(cuts) > 10
+    for cut in cuts:
+        ET.fromstring(standalone(entries[:cut]))
+        tell(Case.of(entries[:cut]))
+
+
 @pytest.mark.parametrize("end", [0.05, 0.1, 3, 47, 600, 4000, 90_000])
 def test_the_axis_has_a_dozen_marks_at_most(end):
     marks = Scale(end).marks()
