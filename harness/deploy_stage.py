@@ -52,6 +52,7 @@ class DeployStage(Stage):
         self.shape, self.setup, self.tool = spec.cluster, setup, tool
         self.struck.callback(setup.engine.close)
         self.cutter = Cutter(self.journal, clock)
+        self._calls = 0
 
     def build(self) -> None:
         """Set up taps, a network and a site; with users asked for, deploy by the tool and put that to use.
@@ -115,17 +116,29 @@ class DeployStage(Stage):
     def _owner(self) -> Ownership:
         return self.settings.ownership
 
+    @property
+    def world(self) -> Deployed:
+        """What probes look at."""
+        return Deployed(self.cluster, self.journal)
+
+    def call(self, request: Start | Stop) -> ToolRun:
+        """Ask the tool to do something that is no step of a story by itself."""
+        self._calls += 1
+        output = self.folder / f"tool-within-{self._calls}.log"
+        return self.tool.run(
+            self.prepare(request, self.tool, self._calls), self._owner, self.journal, output, self.clock
+        )
+
     def _deploy_and_use(self) -> None:
         """What a story begins with is told apart from what it tells: nothing before READY is judged."""
-        task = self.prepare(Start(), self.tool, 0)
         self.step(f"{self.tool.target.label}: the first start")
-        run = self.tool.run(task, self._owner, self.journal, self.folder / "tool-0.log", self.clock)
+        run = self.call(Start())
         if (run.outcome, run.exit_code) != ("exited", 0):
             raise ClusterError(f"the first start {run.outcome} with {run.exit_code}: there is nothing to bring back")
         await_ready(self.cluster.kubeconfig, 1, self.clock)
         self.step("users come")
         put_to_use(self.cluster, self.shape, self.journal, self.clock)
-        foreign_probe(NEIGHBOURS)(_Seen(self.cluster, self.journal))
+        foreign_probe(NEIGHBOURS)(self.world)
 
     def _tap_commands(self) -> CommandTap:
         found = {"kind": self.setup.kind, "kubectl": self.setup.kubectl, "docker": _docker()}
@@ -162,8 +175,13 @@ class DeployStage(Stage):
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a probe looks at."""
+class Deployed:
+    """What a probe looks at.
+
+    Args:
+        cluster: what the tool made.
+        journal: where observations go.
+    """
 
     cluster: ToolMadeCluster
     journal: Journal

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.clusters.etcd import EtcdCluster
+from harness.deploy_stage import DeployStage
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
 from harness.expectations import Expectation, World
 from harness.faults import Fault
@@ -25,6 +26,7 @@ from harness.orders import Order
 from harness.spec import CaseSpec
 from harness.stage import LabSettings, Request
 from harness.stages import stage_of
+from harness.sweep import Choice, Sweep
 from harness.tools import DeployTool, ToolRun
 from harness.tools.stepwise import walk
 from harness.waiting import SYSTEM_CLOCK, Clock, until
@@ -122,6 +124,12 @@ class Lab:
         if not isinstance(self._stage.cluster, EtcdCluster):
             raise HarnessError("orders are walked on bare etcd only")
         walk(self._stage.cluster, order, self._clock)
+
+    def sweep(self, choice: Choice) -> None:
+        """Cut a start of the tool at each chosen place, every time from the same state, and start it again."""
+        if not isinstance(self._stage, DeployStage):
+            raise HarnessError("sweeps are of tools that make their own cluster")
+        Sweep(self._stage, choice).go()
 
     def save_snapshot(self) -> Path:
         """Save a snapshot as a careful operator does before anything else; returns the file."""

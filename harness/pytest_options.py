@@ -16,6 +16,7 @@ from harness.stage import KindWords
 from harness.stages import kind_setup
 from harness.tools import REPLACE_CONTROL_PLANE, REPLACE_NODE, replace_command
 
+DEFAULT_CUTS = "sample:6"
 _NEEDS = ("etcd", "docker", "kind")
 # A replacement of a control plane takes a minute or two; a recovery joins two machines.
 MEMBER_SECONDS, CONTROL_PLANE_SECONDS = 60.0, 600.0
@@ -46,6 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--replace-control-plane-command",
         metavar="CMD",
         help="put your own control plane replacement under test (kind)",
+    )
+    group.addoption(
+        "--cuts",
+        default=DEFAULT_CUTS,
+        metavar="WHICH",
+        help=f"where a swept start is cut: all, sample:N, or a cut point's ID (default: {DEFAULT_CUTS})",
     )
     group.addoption("--laconic-so", metavar="PATH", help="put a build of laconic-so under test (kind)")
     group.addoption(

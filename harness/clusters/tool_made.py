@@ -92,6 +92,7 @@ class ToolMadeCluster:
             ClusterError: the node does not give it.
         """
         self._look()
+        self.work.mkdir(parents=True, exist_ok=True)
         file = self.work / "admin.conf"
         if not file.exists():
             node = self._control_plane()

@@ -176,7 +176,7 @@ class Case:
 
     def obstacle(self) -> tuple[str, int] | None:
         """Why nothing can be said about the tool here: a sentence and an entry; None when it can."""
-        checks = (self._harness_problem, self._outside_kill, self._unhealthy_start, self._missed_cut, self._missing_end)
+        checks = (self._harness_problem, self._outside_kill, self._unhealthy_start, self.missed_cut, self._missing_end)
         return next((found for check in checks if (found := check())), None)
 
     def _harness_problem(self) -> tuple[str, int] | None:
@@ -209,8 +209,10 @@ class Case:
             return "the case never came to its end", self.entries[-1].seq
         return None
 
-    def _missed_cut(self) -> tuple[str, int] | None:
-        """A call that was to be cut and was not."""
+    def missed_cut(self) -> tuple[str, int] | None:
+        """A call that was to be cut and was not: a sentence and an entry; None when there is none."""
+        if self.last("sweep.learnt"):
+            return None  # of a sweep each cut is judged by itself
         for entry in self.of_kind("tool.cut"):
             if not entry.data["bit"]:
                 return f"the tool was not cut by {entry.data['cut']}: it was over before, or took no notice", entry.seq

@@ -16,6 +16,7 @@ from harness.judging import (
     quorum_model,
     rbac,
     snapshots,
+    sweep,
     workloads,
 )
 from harness.judging.case import Case
@@ -186,6 +187,11 @@ _ALL = (
         "ready-when-done", "Done is done",
         "When a start says that it is done, the app answers, right then.",
         deployment.ready_when_done,
+    ),
+    Guarantee(
+        "every-cut-recovers", "Every cut",
+        "Wherever a start is cut, the next one does its work and leaves what an uncut start leaves.",
+        sweep.every_cut_recovers,
     ),
     Guarantee(
         "same-state-as-uncut", "As if uncut",

@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "members_stage": STAGE,
     "deploy_stage": STAGE | {"judging", "nodeimage"},
     "stages": STAGE | {"judging", "nodeimage", "members_stage", "deploy_stage"},
-    "lab": STAGE | {"faults", "expectations", "judging", "members_stage", "stages"},
+    "sweep": STAGE | {"judging", "deploy_stage"},
+    "lab": STAGE | {"faults", "expectations", "judging", "members_stage", "deploy_stage", "stages", "sweep"},
     "admission": BASE,
     "nodeimage": BASE | {"nodeimage"},
     "doctor": BASE | {"admission", "nodeimage", "doctor"},
@@ -54,6 +55,7 @@ DOING = {
     "members_stage",
     "deploy_stage",
     "stages",
+    "sweep",
     "lab",
 }
 DOING |= {"nodeimage"}
