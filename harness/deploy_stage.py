@@ -28,8 +28,13 @@ from harness.taps.kube_tap import KubeTap
 from harness.tools import DeployTool, Task, ToolRun
 from harness.tools.cutting import Cutter
 from harness.tools.deployments import START, DeploymentTool, Site, Start, Stop
+from harness.tools.image_mirror import start_mirror
+from harness.tools.laconic_images import APP, INGRESS, KUBECTL, TOOLS, TOOLS_WITHOUT_JQ, provide
+from harness.tools.laconic_lock import engine_lock
 from harness.traffic.users import NEIGHBOURS, put_to_use
 from harness.waiting import Clock
+
+_STAND_INS = (APP, INGRESS, KUBECTL, TOOLS, TOOLS_WITHOUT_JQ)
 
 
 class DeployStage(Stage):
@@ -63,6 +68,10 @@ class DeployStage(Stage):
         """
         self.step(f"a site for {self.spec.target.label}")
         self.work.mkdir(parents=True, exist_ok=True)
+        if self.tool.deployer.is_exclusive:
+            self._owner.labels()  # notes the engine's address
+            lease = self._owner.lease
+            self.struck.enter_context(engine_lock(lease.engine, lease.label, self.settings.progress))
         self.cluster = ToolMadeCluster(self.setup, self.work / "cluster", self.journal, self._owner)
         self.remove_at_the_end()
         self.kube_tap = KubeTap(find_kube_tap(), self.work / "kube-tap", self._owner, self.journal, self.cutter)
@@ -146,6 +155,7 @@ class DeployStage(Stage):
             created=lambda _name, kubeconfig: self.kube_tap.attach(kubeconfig),
             kubeconfig_written=self.kube_tap.attach,
             kubeconfig_text=self.kube_tap.lead,
+            image_missing=self._stand_in,
         )
         return CommandTap(
             self.work / "command-tap",
@@ -157,6 +167,20 @@ class DeployStage(Stage):
             hooks,
             node_image=self.setup.image,
         )
+
+    def _mirror(self) -> Path:
+        """Nodes pull from us what no registry gives them here."""
+        images = {name: deployment_images.find(name) for name in _STAND_INS}
+        mirror = start_mirror(self._owner, self.work / "mirror", images)
+        self.struck.callback(mirror.close)
+        return mirror.certs
+
+    def _stand_in(self, reference: str) -> bool:
+        """The tool asks the engine for an image that it has not."""
+        name = self.tool.deployer.stand_in(reference, jq=self.shape.jq)
+        if name is not None:
+            provide(self.setup.engine, reference, deployment_images.find(name), self._owner.labels())
+        return name is not None
 
     def _site(self) -> Site:
         tools = "etcd-tools" if self.shape.jq else "etcd-tools-nojq"
@@ -171,6 +195,7 @@ class DeployStage(Stage):
                 "etcd_tools": deployment_images.find(tools),
             },
             node_image=self.setup.image,
+            certs=self._mirror() if self.tool.deployer.asks_for_images else None,
         )
 
 

@@ -12,6 +12,7 @@ import yaml
 from harness.clusters.tool_made import App
 from harness.spec import REFERENCE, Target
 from harness.tools.deployments import START, DeploymentTool, Made, Site
+from harness.tools.laconic_images import stand_in
 from harness.tools.laconic_so import NAME as LACONIC
 from harness.tools.laconic_so import START_SECONDS, LaconicSo
 from harness.tools.laconic_stack import Deployment, DeploymentPlan
@@ -54,6 +55,12 @@ class ReferenceDeployer:
     """
 
     variant: str
+    asks_for_images: bool = False
+    is_exclusive: bool = False
+
+    def stand_in(self, reference: str, *, jq: bool) -> str | None:  # noqa: ARG002 - it names what is there
+        """Nothing: it is told which images there are."""
+        return None
 
     def make(self, site: Site) -> Made:
         """One app called shop."""
@@ -87,13 +94,19 @@ class LaconicDeployer:
     """
 
     build: LaconicSo
+    asks_for_images: bool = True
+    is_exclusive: bool = True
     _deployment: Deployment | None = None
+
+    def stand_in(self, reference: str, *, jq: bool) -> str | None:
+        """By the last part of its name."""
+        return stand_in(reference, jq=jq)
 
     def make(self, site: Site) -> Made:
         """The smallest stack."""
-        plan = DeploymentPlan(site.cluster, host=HOST, node_image=site.node_image)
+        plan = DeploymentPlan(site.cluster, app_image=site.images["app"], host=HOST, node_image=site.node_image)
         environment: Mapping[str, str] = self.build.environment(site.folder, site.network, path=site.path)
-        made = self._deployment = self.build.deploy(plan, site.folder / "made", environment)
+        made = self._deployment = self.build.deploy(plan, site.folder / "made", environment, site.certs)
         app = App(made.namespace, made.host, made.http_port, made.https_port, (made.namespace, f"{made.app}-tls"))
         return Made(made.folder, app, environment)
 

@@ -26,6 +26,7 @@ class Site:
         network: of the engine, that nodes are to be put on.
         images: references the engine has, by what they are for: ``app``, ``ingress``, ``etcd_tools``.
         node_image: what nodes are made of.
+        certs: containerd's ``certs.d`` that leads nodes to a mirror of images; None where they pull nothing.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Site:
     network: str
     images: Mapping[str, str]
     node_image: str
+    certs: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,12 +62,23 @@ class Site:
 class Deployer(Protocol):
     """What differs from tool to tool."""
 
+    @property
+    def asks_for_images(self) -> bool:
+        """Whether it or its nodes ask for images by names of its own."""
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether two calls of it on one engine would disturb each other."""
+
     def make(self, site: Site) -> Made:
         """Describe a deployment the way this tool wants it; starts nothing.
 
         Raises:
             HarnessError: the tool would not take it.
         """
+
+    def stand_in(self, reference: str, *, jq: bool) -> str | None:
+        """Name of the deployment image that takes an image's place; None when there is none."""
 
     def command(self, made: Made, action: str) -> tuple[str, ...]:
         """The call for ``start`` or ``stop``."""
