@@ -16,7 +16,7 @@ WORKERS = str(3 * (os.cpu_count() or 1))
 
 def install(session: nox.Session) -> None:
     """The locked packages, hashes checked, and this project without asking for more."""
-    # bytecode is made when it is needed: half of an installation's time went into all of it at once
+    # bytecode is made when it is needed: a third of an installation went into all of it at once
     session.install("--no-compile", "--require-hashes", "-r", "requirements.lock")
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
 

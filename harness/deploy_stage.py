@@ -13,7 +13,7 @@ from harness.clusters.kube_ready import await_ready
 from harness.clusters.ownership import Ownership
 from harness.clusters.tool_made import ToolMadeCluster
 from harness.errors import ClusterError, MachineError, UsageError
-from harness.journal import Journal
+from harness.journal import Entry, Journal
 from harness.judging import Verdict, judge_all
 from harness.judging.case import READY
 from harness.nodeimage import deployment_images
@@ -101,6 +101,11 @@ class DeployStage(Stage):
             reply = AppClient(self.made.app).get()
             claims = self.tool.claims_readiness
             self.journal.append("probe.app_at_exit", claims=claims, ready=reply.good, text=reply.text)
+
+    def idle_seconds(self) -> float:
+        """Since the tool's last call that changed something, or may have."""
+        changes = [entry.at for entry in self.journal.entries() if _changes(entry)]
+        return self.journal.now() - changes[-1] if changes else 0.0
 
     def last_look(self) -> None:
         """Look at the neighbours once more."""
@@ -210,6 +215,10 @@ class Deployed:
 
     cluster: ToolMadeCluster
     journal: Journal
+
+
+def _changes(entry: Entry) -> bool:
+    return entry.kind in ("tap.command", "fault.injected") or (entry.kind == "tap.api_call" and entry.data["mutating"])
 
 
 def _docker() -> Path:

@@ -150,29 +150,21 @@ class Lab:
             self._stage.traffic.await_acknowledged(writes)
 
     def observe(self, *expectations: Expectation) -> None:
-        """Give the world time to meet the expectations; what it then looks like is for the judge."""
+        """Give the world time to meet each expectation, up to its deadline; what it then looks like is for the judge.
+
+        A deadline runs from the tool's last change of the world: while a tool only waits, the world settles.
+        """
         self._stage.step("waiting for the world to settle")
         world = World(self._stage.cluster, self._stage.journal, self._stage.look)
-
-        met: set[str] = set()
-
-        def unmet() -> list[str]:
-            asked = [each for each in expectations if not (each.once and each.guarantee in met)]
-            for expectation in asked:
-                expectation.probe(world)
-            findings = [judge_so_far(each.guarantee, self._stage.journal.entries()) for each in asked]
-            met.update(finding.guarantee for finding in findings if finding.verdict is Verdict.RECOVERED)
-            return [finding.guarantee for finding in findings if finding.verdict is not Verdict.RECOVERED]
-
+        settling = _Settling(expectations, world, self._clock, self._stage.idle_seconds())
         deadline = max(expectation.deadline_seconds for expectation in expectations)
         # A deadline that passes is no problem of the harness: the judge will see the world as it is.
         with contextlib.suppress(WaitTimeout):
             until(
-                unmet,
-                lambda names: not names,
+                settling.is_over,
                 what="the world to settle",
                 deadline_seconds=deadline,
-                every_seconds=0.2,
+                every_seconds=max(0.2, deadline / 60),
                 clock=self._clock,
             )
 
@@ -195,3 +187,44 @@ class Lab:
             return False
         verdicts = [finding.verdict for finding in judge_all(self._stage.journal.entries())]
         return self._settings.keep == "always" or Verdict.merge(verdicts) is not Verdict.RECOVERED
+
+
+class _Settling:
+    """Looks at the world in rounds, until each expectation is met or late.
+
+    Args:
+        expectations: what is waited for.
+        world: what is looked at.
+        clock: where time comes from.
+        idle_seconds: how long the world had been left alone before.
+    """
+
+    def __init__(self, expectations: Sequence[Expectation], world: World, clock: Clock, idle_seconds: float) -> None:
+        self._costly = [each for each in expectations if each.once]
+        self._cheap = [each for each in expectations if not each.once]
+        self._world, self._clock, self._idle_seconds = world, clock, idle_seconds
+        self._began = clock.monotonic()
+
+    def is_over(self) -> bool:
+        """One look; what costs the world something is asked when nothing else is known to be amiss, and once met."""
+        seen = self._look(self._cheap)
+        if any(finding.verdict is Verdict.NOT_RECOVERED for finding in self._awaited(seen)):
+            return False
+        asked = self._look(self._costly)
+        self._costly = [each for each, finding in asked if finding.verdict is not Verdict.RECOVERED]
+        return not list(self._awaited(seen + asked))
+
+    def _look(self, expectations: Sequence[Expectation]) -> list[tuple[Expectation, Finding]]:
+        for expectation in expectations:
+            expectation.probe(self._world)
+        entries = self._world.journal.entries()
+        return [(each, judge_so_far(each.guarantee, entries)) for each in expectations]
+
+    def _awaited(self, seen: Sequence[tuple[Expectation, Finding]]) -> Iterator[Finding]:
+        """What is not met and may still come; before it is known how the world is, nothing is late."""
+        waited = self._clock.monotonic() - self._began
+        for expectation, finding in seen:
+            unknown = finding.verdict is Verdict.INCONCLUSIVE
+            late = waited + (0.0 if unknown else self._idle_seconds) >= expectation.deadline_seconds
+            if finding.verdict is not Verdict.RECOVERED and not late:
+                yield finding

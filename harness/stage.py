@@ -126,6 +126,10 @@ class Stage(ABC):
     def look_at_exit(self, task: Task, run: ToolRun) -> None:
         """Look at the world the moment the tool says how it went."""
 
+    def idle_seconds(self) -> float:
+        """For how long nothing has changed the world; 0 where nobody watches the tool's calls."""
+        return 0.0
+
     @abstractmethod
     def last_look(self) -> None:
         """Look at everything once more; what comes after is not judged."""

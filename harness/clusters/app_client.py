@@ -41,6 +41,8 @@ class Reply:
 class AppClient:
     """Asks once, never tries again; what is shown by TLS is not verified but told.
 
+    A redirect to TLS is followed, as users' clients do: ingress controllers send plain HTTP there.
+
     Args:
         app: whom to ask.
     """
@@ -81,6 +83,8 @@ class AppClient:
                 )
         except httpx.HTTPError as error:
             return Reply(0, text=f"{type(error).__name__}: {error}"[:_SAID])
+        if not tls and answer.is_redirect and answer.headers.get("location", "").startswith(f"https://{self.app.host}/"):
+            return self._ask(verb, path, content, tls=True)
         said = "" if answer.is_success else answer.text[:_SAID] or answer.reason_phrase
         return Reply(answer.status_code, answer.content, said)
 

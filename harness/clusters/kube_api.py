@@ -26,6 +26,8 @@ from harness.errors import ClusterError
 # Members of the group system:masters pass without any RBAC; kubeadm writes this on the first control-plane node.
 _SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
 _TOLD = 300
+# The API server keeps it with each object that is written, as its manager: judging knows the harness by it.
+_USER_AGENT = "afterfault"
 
 
 class NoCluster(ClusterError):
@@ -212,7 +214,7 @@ class KubeApi:
             verify=credentials.context(),
             timeout=timeout_seconds,
             trust_env=False,
-            headers={"Accept": "application/json"},
+            headers={"Accept": "application/json", "User-Agent": _USER_AGENT},
         )
 
     def __enter__(self) -> Self:

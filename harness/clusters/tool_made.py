@@ -18,6 +18,7 @@ from harness.clusters.ownership import Ownership
 from harness.errors import ClusterError
 from harness.journal import Journal
 
+INGRESS_NAMESPACE = "caddy-system"
 _ADMIN = "/etc/kubernetes/admin.conf"
 _API_PORT = "6443/tcp"
 _DELETE_SECONDS = 120
@@ -41,7 +42,7 @@ class App:
     http_port: int
     https_port: int
     certificate: tuple[str, str]
-    ingress_namespace: str = "caddy-system"
+    ingress_namespace: str = INGRESS_NAMESPACE
 
 
 class ToolMadeCluster:

@@ -174,7 +174,7 @@ HISTORY = (
     "metadata annotations deprecated.daemonset.template.generation",
 )
 # By the user agent of `harness.clusters.kube_api`.
-HARNESS_MANAGERS = ("afterfault", "python-httpx")
+HARNESS_MANAGERS = ("afterfault",)
 
 WORDS: Mapping[str, str] = {
     "names of the run": "cluster, folders: each run has its own, and the observation lists them",

@@ -84,6 +84,7 @@ class TraceLook:
     Args:
         folders: by the name they get in the journal: deployment, home, temporary files.
         label: of the run, as its processes carry it; empty to leave processes out.
+        standing: the run's own processes, there before the tool was first called: taps and the like.
         engine: None where there is none.
         opaque: patterns over ``folder name/path``: files of databases and the like, of which only
             mode and presence are noted, and folders that are not entered.
@@ -93,6 +94,7 @@ class TraceLook:
 
     folders: Mapping[str, Path]
     label: str = ""
+    standing: frozenset[psutil.Process] = frozenset()
     engine: Engine | None = None
     opaque: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
@@ -190,14 +192,19 @@ def _masked(content: bytes, look: TraceLook) -> bytes:
 
 
 def _processes(look: TraceLook) -> list[str]:
-    """Command lines of what the run owns, once those that were about to end have ended."""
+    """Command lines of what the tool started, once those that were about to end have ended."""
     if not look.label:
         return []
     try:
-        until(lambda: not owned_processes(look.label), what="processes to end", deadline_seconds=_PROCESS_SECONDS)
+        until(lambda: not _left(look), what="processes to end", deadline_seconds=_PROCESS_SECONDS)
     except WaitTimeout:
-        return sorted(filter(None, (_command(process, look) for process in owned_processes(look.label))))
+        return sorted(filter(None, (_command(process, look) for process in _left(look))))
     return []
+
+
+def _left(look: TraceLook) -> list[psutil.Process]:
+    """Told apart by ID and time of start, so that another process with an ID of ours is another one."""
+    return [process for process in owned_processes(look.label) if process not in look.standing]
 
 
 def _command(process: psutil.Process, look: TraceLook) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from harness.clusters.tool_made import App
+from harness.clusters.tool_made import INGRESS_NAMESPACE, App
 from harness.spec import REFERENCE, Target
 from harness.tools.deployments import START, DeploymentTool, Made, Site
 from harness.tools.laconic_images import stand_in
@@ -20,6 +20,7 @@ from harness.tools.laconic_stack import Deployment, DeploymentPlan
 HOST = "app.afterfault.test"
 _MODULE = "harness.tools.reference.deployer"
 _NAME = "shop"
+_CERTIFICATE = "caddy.ingress--host"
 # What a start of the reference deployer takes on two busy cores, several times over.
 _REFERENCE_SECONDS = 300.0
 
@@ -107,7 +108,8 @@ class LaconicDeployer:
         plan = DeploymentPlan(site.cluster, app_image=site.images["app"], host=HOST, node_image=site.node_image)
         environment: Mapping[str, str] = self.build.environment(site.folder, site.network, path=site.path)
         made = self._deployment = self.build.deploy(plan, site.folder / "made", environment, site.certs)
-        app = App(made.namespace, made.host, made.http_port, made.https_port, (made.namespace, f"{made.app}-tls"))
+        # no release writes a tls section for kind: the ingress controller finds the host's certificate among its own
+        app = App(made.namespace, made.host, made.http_port, made.https_port, (INGRESS_NAMESPACE, _CERTIFICATE))
         return Made(made.folder, app, environment)
 
     def command(self, made: Made, action: str) -> tuple[str, ...]:  # noqa: ARG002 - it knows the one it made

@@ -21,7 +21,8 @@ INGRESS_BEGUN = CutPoint("api * namespaces caddy-system", Moment.AFTER)
 # Its pod never comes, so nobody takes it for ready: the window of the incident, however fast the machine is.
 INGRESS_HALF = CutPoint("api * deployments.apps caddy-system/*", Moment.BEFORE)
 INGRESS_INSTALLED = CutPoint("api * deployments.apps caddy-system/*", Moment.AFTER)
-APP_HALF = CutPoint("api * deployments.apps app-*/*", Moment.BEFORE)
+# Tools name the app's namespace as they like; it is not the ingress's.
+APP_HALF = CutPoint("api * deployments.apps [!c]*/*", Moment.BEFORE)
 
 CUTS = {
     "creating-ctrl-c": Cut(Means.SIGINT_GROUP, CREATING, after_seconds=6),

@@ -30,6 +30,8 @@ from harness.waiting import until
 
 # How long pods may take to answer, their namespace to get its account, and to go again.
 _ANSWER_SECONDS = 45.0
+# A scheduler that works has a place for the first pods within a second.
+_PLACE_SECONDS = 20.0
 _ACCOUNT_SECONDS = 10.0
 _GONE_SECONDS = 8.0
 _EVERY_SECONDS = 0.3
@@ -74,13 +76,19 @@ def _make(api: KubeApi, namespace: str, nodes: list[str]) -> None:
 
 def _answers(api: KubeApi, namespace: str) -> dict[str, dict[str, Any]]:
     path = f"/api/v1/namespaces/{namespace}/pods"
+    # when none has a place by then, no answer will come
     with contextlib.suppress(WaitTimeout):
+        _poll(lambda: any(map(_is_placed, list_objects(api, path))), _PLACE_SECONDS)
         _poll(lambda: all(map(_settled, list_objects(api, path))), _ANSWER_SECONDS)
     heard: dict[str, list[dict[str, Any]]] = {question: [] for question in QUESTIONS}
     for pod in list_objects(api, path):
         for question, answer in _heard(api, path, pod):
             heard[question].append(answer)
     return {question: _worst(told) for question, told in heard.items()}
+
+
+def _is_placed(pod: dict[str, Any]) -> bool:
+    return bool(pod["spec"].get("nodeName"))
 
 
 def _settled(pod: dict[str, Any]) -> bool:

@@ -125,5 +125,5 @@ func readAll(ctx context.Context, api *client, chosen options, pod, own string) 
 	if err != nil {
 		return nil, err
 	}
-	return newRoutes(ingresses.Items, secrets.Items, chosen), nil
+	return newRoutes(ingresses.Items, secrets.Items, chosen, own), nil
 }

@@ -25,7 +25,8 @@ const (
 	about = `caddy-stand-in: stands in for the Caddy ingress controller; it is not Caddy
 
 Serves the Ingresses of a class on :80 and :443 with the certificates of their Secrets, and 200 on
-:9765/healthz once it has read them. A host without a Secret gets no certificate: nothing is asked from outside.
+:9765/healthz once it has read them. A host under no tls is shown a certificate of its name from a Secret of type
+kubernetes.io/tls in the pod's own namespace, or else one made here: nothing is asked from outside.
 Needs POD_NAME and POD_NAMESPACE, and the rights to list ingresses, secrets and configmaps and to get its pod.
 
 exit codes: 0 ended by SIGTERM or SIGINT, 1 it could not serve, 2 wrong usage`

@@ -34,11 +34,12 @@ func (r route) fits(host, path string) bool {
 type routes struct {
 	all          []route
 	certificates map[string]*tls.Certificate
+	open         map[string]bool // hosts under no tls
 	notes        []string
 }
 
-func newRoutes(ingresses []ingress, secrets []secret, chosen options) *routes {
-	made := &routes{certificates: map[string]*tls.Certificate{}}
+func newRoutes(ingresses []ingress, secrets []secret, chosen options, own string) *routes {
+	made := &routes{certificates: map[string]*tls.Certificate{}, open: map[string]bool{}}
 	known := map[string]secret{}
 	for _, one := range secrets {
 		known[one.Metadata.Namespace+"/"+one.Metadata.Name] = one
@@ -48,6 +49,7 @@ func newRoutes(ingresses []ingress, secrets []secret, chosen options) *routes {
 			made.add(one, known)
 		}
 	}
+	made.lend(secrets, own)
 	// the longest path first, as an Ingress promises
 	sort.SliceStable(made.all, func(i, j int) bool { return len(made.all[i].path) > len(made.all[j].path) })
 	return made
@@ -62,7 +64,11 @@ func mine(one ingress, chosen options) bool {
 }
 
 func (r *routes) add(one ingress, secrets map[string]secret) {
+	named := map[string]bool{}
 	for _, rule := range one.Spec.TLS {
+		for _, host := range rule.Hosts {
+			named[strings.ToLower(host)] = true
+		}
 		name := one.Metadata.Namespace + "/" + rule.SecretName
 		pair, err := tls.X509KeyPair(secrets[name].Data["tls.crt"], secrets[name].Data["tls.key"])
 		if err != nil {
@@ -74,6 +80,9 @@ func (r *routes) add(one ingress, secrets map[string]secret) {
 		}
 	}
 	for _, rule := range one.Spec.Rules {
+		if host := strings.ToLower(rule.Host); host != "" && !named[host] {
+			r.open[host] = true
+		}
 		for _, path := range rule.HTTP.Paths {
 			service := path.Backend.Service
 			name := fmt.Sprintf("%s.%s.svc.cluster.local", service.Name, one.Metadata.Namespace)
@@ -87,8 +96,12 @@ func (r *routes) add(one ingress, secrets map[string]secret) {
 }
 
 func (r *routes) certificate(host string) (*tls.Certificate, error) {
-	if found := r.certificates[strings.ToLower(host)]; found != nil {
+	host = strings.ToLower(host)
+	if found := r.certificates[host]; found != nil {
 		return found, nil
+	}
+	if r.open[host] {
+		return selfMade(host)
 	}
 	return nil, fmt.Errorf("no secret has a certificate for %q", host)
 }
