@@ -17,6 +17,7 @@ from harness.doctor import ETCD, KIND, Examined, examine_etcd, examine_kind
 from harness.errors import HarnessError
 from harness.judging.ledger import Ledger
 from harness.nodeimage.commands import images
+from harness.repro import repro
 from harness.run_folder import RunFolder
 from reports import verdicts
 from reports.gate import decide
@@ -155,6 +156,7 @@ def _told(findings: list[Examined]) -> str:
 
 
 main.add_command(images)
+main.add_command(repro)
 
 
 def _load(run: Path, ledger: Path | None) -> tuple[RunFolder, RunResult]:

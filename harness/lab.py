@@ -204,6 +204,7 @@ class _Settling:
         self._cheap = [each for each in expectations if not each.once]
         self._world, self._clock, self._idle_seconds = world, clock, idle_seconds
         self._began = clock.monotonic()
+        self._first: dict[str, str] = {}
 
     def is_over(self) -> bool:
         """One look; what costs the world something is asked when nothing else is known to be amiss, and once met."""
@@ -221,10 +222,10 @@ class _Settling:
         return [(each, judge_so_far(each.guarantee, entries)) for each in expectations]
 
     def _awaited(self, seen: Sequence[tuple[Expectation, Finding]]) -> Iterator[Finding]:
-        """What is not met and may still come; before it is known how the world is, nothing is late."""
+        """What is not met and may still come. Only what stays as it was first seen has had the time before, too."""
         waited = self._clock.monotonic() - self._began
         for expectation, finding in seen:
-            unknown = finding.verdict is Verdict.INCONCLUSIVE
-            late = waited + (0.0 if unknown else self._idle_seconds) >= expectation.deadline_seconds
-            if finding.verdict is not Verdict.RECOVERED and not late:
+            first = self._first.setdefault(finding.guarantee, finding.signature)
+            before = self._idle_seconds if finding.signature and finding.signature == first else 0.0
+            if finding.verdict is not Verdict.RECOVERED and before + waited < expectation.deadline_seconds:
                 yield finding

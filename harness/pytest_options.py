@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,9 +15,12 @@ from harness.errors import HarnessError, MachineError, UsageError
 from harness.spec import KindSpec
 from harness.stage import KindWords
 from harness.stages import kind_setup
+from harness.sweep import Choice
 from harness.tools import REPLACE_CONTROL_PLANE, REPLACE_NODE, replace_command
 
-DEFAULT_CUTS = "sample:6"
+# Why a run was ended before anything was made: its exit code.
+REFUSED = pytest.StashKey[int]()
+DEFAULT_CUTS = "sample:4"
 _NEEDS = ("etcd", "docker", "kind")
 # A replacement of a control plane takes a minute or two; a recovery joins two machines.
 MEMBER_SECONDS, CONTROL_PLANE_SECONDS = 60.0, 600.0
@@ -36,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--require", default="", metavar="NEED,..", help=f"a missing need is an error, not a skip: {', '.join(_NEEDS)}"
     )
+    group.addoption("--case", metavar="ID", help="play this case only; `afterfault repro ID` fills it in")
     group.addoption("--shard-index", type=int, default=0, metavar="I", help="run the I-th part of the cases, from 0")
     group.addoption("--shard-count", type=int, default=1, metavar="N", help="of N parts")
     group.addoption(
@@ -89,6 +94,7 @@ def check_words(config: pytest.Config) -> None:
     index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
     if not 0 <= index < count:
         raise UsageError(f"--shard-index {index} is not one of 0 to {count - 1}")
+    Choice(config.getoption("--cuts"), 0)
     # An empty one is an unset variable of a CI job, which must not end in testing the reference tools instead.
     timeout = config.getoption("--replace-timeout")
     for option in OWN_COMMANDS.values():
@@ -146,6 +152,26 @@ def skip_without_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
             pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
         for item in on_kind:
             item.add_marker(pytest.mark.skip(reason=f"kind is not ready here: {error}"))
+
+
+def select_case(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the case that ``--case`` names, if it does; the run ends when there is none such."""
+    wanted = config.getoption("--case")
+    if wanted is None:
+        return
+    ids = [_case_id(item) for item in items]
+    if wanted not in ids:
+        near = ", ".join(difflib.get_close_matches(wanted, dict.fromkeys(ids), 3, 0.0))
+        error = UsageError(f"--case {wanted}: no such case here", mend=f"the nearest are {near}")
+        config.stash[REFUSED] = error.exit_code
+        pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
+    config.hook.pytest_deselected(items=[item for item, name in zip(items, ids, strict=True) if name != wanted])
+    items[:] = [item for item, name in zip(items, ids, strict=True) if name == wanted]
+
+
+def _case_id(item: pytest.Item) -> str:
+    call = getattr(item, "callspec", None)
+    return str(call.params["case"].case_id) if call and "case" in call.params else ""
 
 
 def kind_at_once(config: pytest.Config, nodeids: Iterable[str]) -> int:

@@ -25,6 +25,7 @@ from harness.pytest_options import (
     check_words,
     group_of,
     kind_words,
+    select_case,
     skip_without_kind,
 )
 from harness.run_folder import RunFolder
@@ -51,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         check_words(config)
         if config.getoption("--laconic-so") is not None:
-            config.stash[LACONIC_SO] = LaconicSo.examine(config.getoption("--laconic-so"))
+            config.stash[LACONIC_SO] = _laconic_so(config)
         config.stash[RELEASES] = find_releases([Path(folder) for folder in config.getoption("--etcd-dir")])
         worker = getattr(config, "workerinput", None)
         if worker is not None:
@@ -64,6 +65,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[LEDGER] = Ledger.load(config.stash[RUN].ledger, datetime.now(UTC).date())
     except HarnessError as error:
         pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
+
+
+def _laconic_so(config: pytest.Config) -> LaconicSo:
+    """The build under test; workers are told by their controller, who has asked it: that takes seconds each time."""
+    told = getattr(config, "workerinput", {}).get("afterfault_laconic_so")
+    return LaconicSo.from_json(told) if told else LaconicSo.examine(config.getoption("--laconic-so"))
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -92,6 +99,8 @@ def pytest_configure_node(node: Any) -> None:
     if RUN in node.config.stash:
         node.workerinput["afterfault_run"] = str(node.config.stash[RUN].path)
         node.workerinput["afterfault_seed"] = node.config.stash[SEED]
+        if LACONIC_SO in node.config.stash:
+            node.workerinput["afterfault_laconic_so"] = node.config.stash[LACONIC_SO].to_json()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -112,6 +121,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what this machine can't run, begin with what takes longest, and keep this shard's cases only."""
+    select_case(config, items)
     skip_without_kind(config, items)
     items.sort(key=lambda item: item.get_closest_marker("kind") is None)
     index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
@@ -244,7 +254,7 @@ def _targets(config: pytest.Config, matrix: CaseMatrix) -> tuple[Target, ...]:
 
 def _label(case: CaseSpec, matrices: tuple[CaseMatrix, ...]) -> str:
     """The case as pytest names it; with the story's name where a module tells more than one."""
-    story = f"{case.scenario}-" if len(matrices) > 1 else ""
+    story = f"{case.scenario}-" if len({matrix.scenario for matrix in matrices}) > 1 else ""
     return f"{story}{case.label}"
 
 

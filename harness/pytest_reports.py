@@ -15,8 +15,8 @@ import pytest
 from harness import __version__
 from harness.judging.guarantees import GUARANTEES
 from harness.lab import Lab
+from harness.pytest_options import REFUSED
 from harness.pytest_plugin import DONE, LEDGER, RELEASES, RUN, SEED, lab_of
-from harness.pytest_spread import REFUSED
 from harness.run_folder import RunFolder
 from harness.waiting import SYSTEM_CLOCK, rest_unless
 from reports.allure import attachments

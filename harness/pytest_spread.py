@@ -9,11 +9,10 @@ import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from harness.errors import HarnessError
-from harness.pytest_options import group_of, kind_at_once
+from harness.pytest_options import REFUSED, group_of, kind_at_once
 from harness.pytest_plugin import RUN
 from harness.spec import KindSpec
 
-REFUSED = pytest.StashKey[int]()
 _KIND_AT_ONCE = pytest.StashKey[int]()
 # They share one cluster.
 _TESTS_ON_KIND = "tests/kind/"

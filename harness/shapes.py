@@ -164,14 +164,22 @@ class DeploymentSpec(ClusterShape):
     def __post_init__(self) -> None:
         if self.secrets not in SECRETS:
             raise UsageError(f"secrets are one of {', '.join(SECRETS)}, not {self.secrets!r}")
+        if self.is_renewed and not self.in_use:
+            raise UsageError("nothing is made anew where nothing was there before")
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether its later nodes are made of another image than the first."""
+        return bool(self.then_kubernetes or self.then_etcd)
 
     @property
     def label(self) -> str:
         """Short name of the shape, as ``kind-1-binary``, ``kind-1-text-nojq`` or ``kind-1-new``."""
-        then = [f"then-k{self.then_kubernetes}"] * bool(self.then_kubernetes)
-        then += [f"then-e{self.then_etcd}"] * bool(self.then_etcd)
+        skew = [f"k{self.kubernetes}"] * bool(self.kubernetes) + [f"e{self.etcd}"] * bool(self.etcd)
+        skew += [f"then-k{self.then_kubernetes}"] * bool(self.then_kubernetes)
+        skew += [f"then-e{self.then_etcd}"] * bool(self.then_etcd)
         users = self.secrets if self.in_use else "new"
-        return "-".join(["kind-1", users, *["nojq"] * (not self.jq), *then])
+        return "-".join(["kind-1", users, *["nojq"] * (not self.jq), *skew])
 
 
 def shape_of(data: dict[str, object]) -> type[ClusterShape]:

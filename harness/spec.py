@@ -6,6 +6,7 @@ asked of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -154,6 +155,7 @@ class CaseMatrix:
         write_gap_seconds: as in a `CaseSpec`.
         traffic: as in a `CaseSpec`.
         moments: of each of which there is a case.
+        telling: for a variant of the reference tool, the moments that tell something of it; the others are left out.
     """
 
     scenario: str
@@ -166,6 +168,12 @@ class CaseMatrix:
     write_gap_seconds: float = 5.0
     traffic: TrafficSpec | None = TrafficSpec()
     moments: tuple[str, ...] = ("",)
+    telling: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = [moment for moments in self.telling.values() for moment in moments if moment not in self.moments]
+        if unknown:
+            raise UsageError(f"{self.scenario}: no moment {', '.join(unknown)}")
 
     def cases(self, targets: tuple[Target, ...], seed: int) -> list[CaseSpec]:
         """All cases for these targets, in a stable order."""
@@ -183,8 +191,12 @@ class CaseMatrix:
             )
             for target in targets
             for shape in self.shapes
-            for moment in self.moments
+            for moment in self._moments_of(target)
         ]
+
+    def _moments_of(self, target: Target) -> tuple[str, ...]:
+        """Of a user's own tool nobody knows beforehand."""
+        return self.telling.get(target.variant, self.moments) if target.tool == REFERENCE else self.moments
 
     def is_quick(self, case: CaseSpec) -> bool:
         """Whether the case belongs to the default selection; a user's own tool is always tried on every shape."""

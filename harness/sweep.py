@@ -10,10 +10,12 @@ import contextlib
 import difflib
 import itertools
 import random
-import shutil
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import docker.errors
 
 from harness.clusters.golden import Golden
 from harness.clusters.kube_ready import await_ready
@@ -28,9 +30,15 @@ from harness.probes.kubernetes.state import RECOVERED, REFERENCE, StateLook, obs
 from harness.probes.traces import Engine, TraceLook, observe_traces
 from harness.tools import ToolRun
 from harness.tools.deployments import Start
+from harness.tools.site_copy import SiteCopy
 from harness.waiting import until
 
+_CHOICE = re.compile(r"all|sample:0*[1-9]\d*|.+:\d+:(?:before|after)")
 _CREATE = "kind create cluster"
+# In every kind node, for kind loads images by it.
+_IMAGES = ("ctr", "--namespace=k8s.io", "images")
+# Etcd has its files open as long as its node runs: what they say is brought back by a golden reset.
+_OPEN = ("/var/lib/etcd", "/etc/kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class _LookPatience:
     rest: Patience
 
 
-_PATIENT = _LookPatience(60.0, Patience(quiet_seconds=3.0, every_seconds=0.75))
+_PATIENT = _LookPatience(120.0, Patience(quiet_seconds=3.0, every_seconds=0.75))
 # After a start that failed, which is red whatever comes: what it left is looked at for the report's sake.
 _SHORT = _LookPatience(1.0, Patience(deadline_seconds=30.0, quiet_seconds=3.0, stuck_seconds=6.0, every_seconds=0.75))
 
@@ -66,6 +74,11 @@ class Choice:
     words: str
     seed: int
 
+    def __post_init__(self) -> None:
+        """Know words that can't be meant before anything is made."""
+        if not _CHOICE.fullmatch(self.words):
+            raise UsageError(f"--cuts {self.words}: all, sample:N, or the ID of a cut point, which ends in a moment")
+
     def of(self, points: Sequence[CutPoint]) -> list[CutPoint]:
         """The chosen ones, in the order of the start.
 
@@ -74,9 +87,8 @@ class Choice:
         """
         if self.words == "all":
             return list(points)
-        word, _, number = self.words.partition(":")
-        if word == "sample" and number.isdigit() and int(number) > 0:
-            return self._sample(points, min(int(number), len(points)))
+        if self.words.startswith("sample:"):
+            return self._sample(points, min(int(self.words.removeprefix("sample:")), len(points)))
         found = [point for point in points if point.id == self.words]
         if not found:
             ids = [point.id for point in points]
@@ -102,11 +114,13 @@ class Sweep:
     def __init__(self, stage: DeployStage, choice: Choice, by: Means = Means.SIGKILL_GROUP) -> None:
         self._stage, self._choice, self._by = stage, choice, by
         self._site = stage.work / "site"
-        self._clean, self._made = stage.work / "site-clean", stage.work / "site-made"
+        self._clean = SiteCopy(self._site, stage.work / "site-clean")
+        self._mounts: dict[Path, str] = {}  # folders of the site that nodes have mounted, and where
         self._label = stage.settings.ownership.lease.label
         # Taps and the like. Whatever else carries the run's label after a start, the tool has left.
         self._standing = frozenset(owned_processes(self._label))
         self._golden: Golden | None = None
+        self._images: dict[str, set[str]] = {}  # at the golden moment
 
     def go(self) -> None:
         """All of it; ``sweep.learnt``, and for each cut ``sweep.cut`` and ``sweep.ended``.
@@ -115,7 +129,6 @@ class Sweep:
             ClusterError: an uncut start did not end well, so there is nothing to compare with.
             UsageError: no such point is to be cut.
         """
-        _copy(self._site, self._clean)
         points = self._learn()
         chosen = self._choice.of(points)
         born = next((number for number, point in enumerate(points) if _is_birth(point)), -1)
@@ -123,31 +136,49 @@ class Sweep:
         for point in chosen:
             if point in early:
                 self._cut(point.id, point, self._from_nothing)
-        self._first_call = points[born + 1]
-        self._make_golden()
-        self._cut(CONTROL, None, self._back_to_golden)
+        self._cut_at_birth(points[min(born + 1, len(points) - 1)])
         for point in chosen:
-            if point not in early:
+            if point not in early and point != self._first:
                 self._cut(point.id, point, self._back_to_golden)
+
+    def _cut_at_birth(self, first: CutPoint) -> None:
+        """The first cut that finds a cluster makes the state from which the others begin.
+
+        By itself it owes nothing to a golden reset; the control, which does, has to end as it does. So what
+        differs by the reset is told from what a tool makes of having been cut.
+        """
+        self._first = first
+        self._cut(first.id, first, self._from_nothing, self._take_golden)
+        self._cut(CONTROL, None, self._back_to_golden, like=first.id)
 
     def _learn(self) -> tuple[CutPoint, ...]:
         """The uncut start: its calls are the points, what it leaves is the reference."""
         first = len(self._stage.journal.entries())
         self._uncut()
-        points = cut_points(self._stage.journal.entries()[first:])
+        names = list(self._names())
+        points = cut_points(self._stage.journal.entries()[first:], names)
         self._look(REFERENCE, _PATIENT)
-        self._stage.journal.append("sweep.learnt", points=[point.id for point in points])
+        ids, words = [point.id for point in points], self._choice.words
+        self._stage.journal.append("sweep.learnt", points=ids, cuts=words, names=names)
         return points
 
-    def _cut(self, name: str, point: CutPoint | None, prepare: Callable[[], None]) -> None:
+    def _cut(
+        self,
+        name: str,
+        point: CutPoint | None,
+        prepare: Callable[[], None],
+        between: Callable[[], None] = lambda: None,
+        like: str = "",
+    ) -> None:
         """Bring the state back, start and cut, start again, look; what that takes is what a cut costs."""
         self._stage.step(f"cut: {name}")
-        self._stage.journal.append("sweep.cut", id=name)
+        self._stage.journal.append("sweep.cut", id=name, like=like)
         problem = ""
         try:
             prepare()
             if point is not None:
                 self._stage.call(Start(Cut(self._by, point)))
+            between()
             run = self._stage.call(Start())
             self._look(RECOVERED, _PATIENT if _is_done(run) else _SHORT)
         except HarnessError as error:  # of this cut; the next one begins from a clean state again
@@ -161,28 +192,46 @@ class Sweep:
 
     def _from_nothing(self) -> None:
         self._stage.cluster.remove()
-        _restore(self._clean, self._site)
+        self._clean.restore()
 
-    def _make_golden(self) -> None:
+    def _take_golden(self) -> None:
         """The cluster as the tool finds it just made."""
-        self._from_nothing()
-        first = self._first_call
-        self._stage.call(Start(Cut(Means.SIGKILL_GROUP, CutPoint(first.call, Moment.BEFORE, first.occurrence))))
         await_ready(self._stage.cluster.kubeconfig, 1)
-        _copy(self._site, self._made)
+        open_ones = [folder for folder, place in self._note_mounts().items() if place.startswith(_OPEN)]
+        self._made = SiteCopy(self._site, self._stage.work / "site-made", open_ones)
         self._golden = Golden.take(self._stage.cluster)
+        self._images = self._images_now()
 
     def _back_to_golden(self) -> None:
         """By a new cluster where the used one does not come back."""
-        _restore(self._made, self._site)
         try:
             if self._golden is not None:
+                self._made.restore()
                 self._golden.reset(self._stage.cluster)
+                self._remove_new_images()
                 return
         except ClusterError as error:
             self._stage.journal.append("sweep.renewed", why=str(error))
         self._golden = None
-        self._make_golden()
+        self._from_nothing()
+        self._stage.call(Start(Cut(self._by, self._first)))
+        self._take_golden()
+
+    def _images_now(self) -> dict[str, set[str]]:
+        """Names of the images on each node."""
+        listed = {node.name: node.execute(*_IMAGES, "ls", "-q") for node in self._stage.cluster.running()}
+        if failed := [name for name, answer in listed.items() if answer.exit_code != 0]:
+            raise ClusterError(f"the images on {', '.join(failed)} can't be listed")
+        return {name: set(answer.stdout.decode().split()) for name, answer in listed.items()}
+
+    def _remove_new_images(self) -> None:
+        """A golden reset leaves images where they are; a tool cut before it loads one must not find it."""
+        now = self._images_now()
+        for node in self._stage.cluster.running():
+            if new := now[node.name] - self._images.get(node.name, set()):
+                node.execute(*_IMAGES, "rm", *sorted(new))
+        if self._images_now() != self._images:
+            raise ClusterError("images that the tool loaded can't be removed")
 
     def _look(self, role: str, patience: _LookPatience) -> None:
         """The app first: the state comes to rest only when it is up, or will never be."""
@@ -190,10 +239,23 @@ class Sweep:
             until(self._app_answers, what="the app", deadline_seconds=patience.app_seconds, every_seconds=0.5)
         stage, names = self._stage, self._names()
         observe_state(stage.world, role, StateLook(names, patience=patience.rest))
-        folders = {name: self._site / name for name in ("deployment", "home", "tmp") if (self._site / name).exists()}
+        # Etcd's files and keys differ from start to start; what the app keeps is its users'.
+        opaque = tuple(f"{folder.relative_to(self._site)}/*" for folder in self._note_mounts())
+        folders = {path.name: path for path in self._site.iterdir() if path.is_dir()}
         engine = Engine(stage.setup.engine, stage.settings.ownership.lease.mark)
-        look = TraceLook(folders, self._label, self._standing, engine, _OPAQUE, names)
-        observe_traces(stage.journal, role, look)
+        observe_traces(stage.journal, role, TraceLook(folders, self._label, self._standing, engine, opaque, names))
+
+    def _note_mounts(self) -> dict[Path, str]:
+        """Those of all nodes there ever were: where one is gone, its folders are left."""
+        try:
+            nodes = [self._stage.setup.engine.containers.get(node.name) for node in self._stage.cluster.running()]
+        except docker.errors.DockerException as error:
+            raise ClusterError(f"a node can't be looked at: {error}") from error
+        mounts = [
+            (Path(mount.get("Source", "")), mount["Destination"]) for node in nodes for mount in node.attrs["Mounts"]
+        ]
+        self._mounts |= {source: place for source, place in mounts if source.is_relative_to(self._site)}
+        return self._mounts
 
     def _app_answers(self) -> bool:
         observe_app(self._stage.world)
@@ -205,32 +267,9 @@ class Sweep:
         return clusters | {str(self._site): "<site>"}
 
 
-# Etcd's files and keys differ from start to start; what the app keeps is its users'.
-_OPAQUE = ("deployment/data/cluster/*", "deployment/data/app/*")
-
-
 def _is_done(run: ToolRun) -> bool:
     return (run.outcome, run.exit_code) == ("exited", 0)
 
 
 def _is_birth(point: CutPoint) -> bool:
     return point.call == _CREATE and point.moment is Moment.AFTER
-
-
-def _copy(folder: Path, to: Path) -> None:
-    shutil.rmtree(to, ignore_errors=True)
-    shutil.copytree(folder, to, symlinks=True)
-
-
-def _restore(copy: Path, folder: Path) -> None:
-    """Make a folder what it was; folders stay the same ones, for a node may have them mounted."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        kept = copy / path.relative_to(folder)
-        if not kept.exists() or path.is_symlink():
-            (path.rmdir if path.is_dir() and not path.is_symlink() else path.unlink)()
-    for path in sorted(copy.rglob("*")):
-        place = folder / path.relative_to(copy)
-        if path.is_dir():
-            place.mkdir(exist_ok=True)
-        else:
-            shutil.copy2(path, place, follow_symlinks=False)

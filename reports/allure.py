@@ -11,6 +11,7 @@ from harness.judging import Case, Finding, Verdict
 from harness.judging.guarantees import GUARANTEES
 from reports.picture import standalone
 from reports.telling import repeat, tell
+from reports.why import sign_of
 
 # Entries told before and after each piece of evidence.
 _AROUND = 4
@@ -45,18 +46,19 @@ def attachments(entries: Sequence[Entry], finding: Finding) -> tuple[Attachment,
         Attachment("journal around the evidence", "text/plain", "\n".join(_excerpt(entries, finding)).encode()),
     ]
     if finding.verdict is not Verdict.RECOVERED:
-        found.append(Attachment("timeline", "image/svg+xml", standalone(entries)))
+        found.append(Attachment("timeline", "image/svg+xml", standalone(entries, sign_of(case, [finding]))))
     return tuple(attachment for attachment in found if attachment.body)
 
 
 def _told(case: Case, finding: Finding) -> str:
-    known = GUARANTEES.get(finding.guarantee)
+    known, sign = GUARANTEES.get(finding.guarantee), sign_of(case, [finding])
     lines = [
         f"{finding.verdict}: {finding.guarantee}" + f" [{finding.signature}]" * bool(finding.signature),
         finding.reason,
         "",
         f"promised: {known.sentence}" if known else "",
         f"story: {tell(case)}",
+        *([f"first sign: at {sign.at:.1f} s {sign.words}"] if sign else []),
         *(f"{name} = {value:g}" for name, value in finding.measures.items()),
         f"again: {repeat(case.spec)}",
     ]

@@ -10,6 +10,8 @@ from math import ceil
 WIDTH, GUTTER, RIGHT = 940.0, 84.0, 16.0
 # Mean width of a character at the labels' 11.5 px; a little generous, so that labels never run into each other.
 LETTER = 6.4
+# As many bars as can be told apart; a case of minutes is as small as one of seconds.
+_BINS = 140
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -92,9 +94,9 @@ def wide(words: str) -> float:
     return len(words) * LETTER
 
 
-def beside(kind: str, x: float, y: float, words: str) -> str:
+def beside(kind: str, x: float, y: float, words: str, letter: float = LETTER) -> str:
     """A label right of a moment, or left of it where the picture ends too soon."""
-    if x + 6 + wide(words) < WIDTH:
+    if x + 6 + len(words) * letter < WIDTH:
         return text(kind, x + 6, y, words)
     return text(kind, x - 6, y, words, "end")
 
@@ -114,3 +116,33 @@ def in_rows(labels: Iterable[Label], rows: int) -> Iterator[tuple[int, Label]]:
             continue
         free[row] = label.x + 10 + wide(label.text)
         yield row, label
+
+
+def bars(moments: Sequence[tuple[float, bool]], scale: Scale, height: float) -> Iterator[str]:
+    """How many calls ended well and how many did not, over time.
+
+    Args:
+        moments: when a call ended, and whether well.
+        scale, height: of the lane.
+    """
+    good, bad = [0] * _BINS, [0] * _BINS
+    for at, went_well in moments:
+        (good if went_well else bad)[min(_BINS - 1, int(scale.part(at) * _BINS))] += 1
+    most, width = max([*good, *bad, 1]), (WIDTH - GUTTER - RIGHT) / _BINS
+    for counts, kind in ((good, "ok"), (bad, "no")):
+        for place, count in enumerate(counts):
+            if count:
+                # few bad ones among many good ones have to be seen as well
+                tall = max(7.0 if kind == "no" else 2.0, count / most * height)
+                yield rect(f"write {kind}", Box(GUTTER + place * width, height - tall, width - 1, tall))
+    yield path("base", f"M{GUTTER:.0f} {height + 0.5:.1f} H{WIDTH - RIGHT:.0f}")
+
+
+def fitted(words: str, x: float, letter: float = LETTER, *, left: float = 0.0) -> str:
+    """As much of a text as has room right of a place, or left of it up to `left`."""
+    room = int((max(x - left - 6, WIDTH - x - 6)) / letter)
+    if len(words) <= room:
+        return words
+    cut = words[: room - 1]
+    ends = [place for stop in (", ", ": ", " (") if (place := cut.rfind(stop)) > room // 2]
+    return f"{cut[: max(ends, default=len(cut))].rstrip()}…"

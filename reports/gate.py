@@ -50,7 +50,8 @@ def decide(run: RunResult) -> Decision:
     if not run.cases:
         return Decision(INCONCLUSIVE, "nothing ran", ())
     known = sum(case.standing == "known" for case in run.cases)
-    return Decision(OK, f"all {len(run.cases)} cases as expected ({known} red as known)", ())
+    named = "the only case is" if len(run.cases) == 1 else f"all {len(run.cases)} cases"
+    return Decision(OK, f"{named} as expected ({known} red as known)", ())
 
 
 def _count(number: int, noun: str) -> str:

@@ -15,19 +15,33 @@ from pathlib import Path
 from harness.journal import Entry
 from harness.judging import Case
 from harness.judging.case import LOOKS
-from reports import node_lane
+from harness.judging.departure import Departure
+from reports import deploy_lanes, node_lane
 from reports.anchors import slug
-from reports.canvas import GUTTER, RIGHT, WIDTH, Box, Label, Scale, beside, in_rows, path, rect, text, wide
-from reports.telling import breakage, longest_gap, tell
+from reports.canvas import (
+    GUTTER,
+    WIDTH,
+    Label,
+    Scale,
+    bars,
+    beside,
+    fitted,
+    in_rows,
+    path,
+    rect,
+    text,
+    wide,
+)
+from reports.telling import Breakage, breakage, longest_gap, tell, was_cut
 
 _LANE, _GAP, _TOP, _AXIS = 22.0, 9.0, 26.0, 24.0
 # Rows for the words of moments that lie close together.
 _ROWS, _ROW = 2, 15.0
 _WRITES, _BRACKET = 34.0, 22.0
-# As many bars as can be told apart; a case of minutes is as small as one of seconds.
-_BINS = 140
 # Longer than that, the making of a cluster is no part of the picture.
 _SHOWN_SECONDS = 10.0
+# Mean width of a character of the words at the moment of breakage.
+_BOLD = 7.8
 _STYLE = Path(__file__).parent / "templates" / "picture.css"
 
 
@@ -40,12 +54,18 @@ class _Lane:
     shapes: Callable[[Case, Scale], Iterator[str]]
 
 
-def draw(entries: Sequence[Entry]) -> str:
-    """The picture of a case, as an ``<svg>`` element; the story in one line is its ``<desc>``."""
+def draw(entries: Sequence[Entry], departure: Departure | None = None, *, part: str = "") -> str:
+    """The picture of a case, as an ``<svg>`` element; the story in one line is its ``<desc>``.
+
+    Args:
+        entries: the case, or a part of it that begins as a case does.
+        departure: the moment to mark where no etcd of the harness's own tells one.
+        part: names the part; a picture of a whole case has none.
+    """
     case = Case.of(entries)
     scale, lanes = _scale(case), list(_lanes(case))
     bottom = _TOP + sum(lane.height + _GAP for lane in lanes)
-    name = slug(case.spec.case_id)
+    name = slug(f"{case.spec.case_id}/{part}" if part else case.spec.case_id)
     shapes, words, top = [*_grid(scale, bottom), node_lane.pattern(name)], list[str](), _TOP
     for lane in lanes:
         drawn = [text("lane", GUTTER - 12, 15, lane.name, "end"), *lane.shapes(case, scale)]
@@ -53,27 +73,30 @@ def draw(entries: Sequence[Entry]) -> str:
         words.append(_layer(top, [shape for shape in drawn if shape.startswith("<text")]))
         top += lane.height + _GAP
     # words come last: no line runs through them
-    body = [*shapes, *_broken(case, scale, bottom), *words]
+    broken = breakage(case) or (Breakage(departure.at, departure.words) if departure else None)
+    body = [*shapes, *_broken(broken, scale, bottom), *words]
     return (
         f'<svg class="picture" viewBox="0 0 {WIDTH:.0f} {bottom + _AXIS:.0f}" role="img" '
         f'aria-labelledby="title-{name} desc-{name}">'
-        f'<title id="title-{name}">Timeline of {escape(case.spec.case_id)}</title>'
+        f'<title id="title-{name}">Timeline of {escape(f"{case.spec.case_id} {part}".strip())}</title>'
         f'<desc id="desc-{name}">{escape(tell(case))}</desc>{"".join(body)}</svg>'
     )
 
 
-def standalone(entries: Sequence[Entry]) -> bytes:
+def standalone(entries: Sequence[Entry], departure: Departure | None = None) -> bytes:
     """The same with its style inside, for a viewer that has no page around it."""
     style = f"<style>{_STYLE.read_text(encoding='utf-8')}.picture{{background:var(--halo)}}</style>"
-    svg = draw(entries).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    svg = draw(entries, departure).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     head, rest = svg.split(">", 1)
     return f"{head}>{style}{rest}".encode()
 
 
 def _scale(case: Case) -> Scale:
-    """From the first node on, where making the cluster took so long that nothing else would be seen."""
+    """From the first node on, where making the cluster took so long that nothing else would be seen; so for a cut."""
     end = max(case.timeline.end, 0.1)
-    born = next((entry.at for entry in case.entries if entry.kind == "node.created"), 0.0)
+    born = next((entry.at for entry in case.entries if entry.kind in ("node.created", "sweep.cut")), 0.0)
+    if case.last("sweep.learnt"):
+        born = 0.0
     return Scale(end, born if _SHOWN_SECONDS < born < end else 0.0)
 
 
@@ -84,12 +107,15 @@ def _layer(top: float, shapes: Sequence[str]) -> str:
 def _lanes(case: Case) -> Iterator[_Lane]:
     if case.tool_calls:
         yield _Lane("tool", _LANE, _tool)
+    if case.last("tool.cut"):
+        yield _Lane("cut", deploy_lanes.CUT_ROWS * deploy_lanes.CUT_ROW, deploy_lanes.cuts)
     if any(_changes(case)):
         yield _Lane("steps", _ROWS * _ROW, _steps)
     if case.last("fault.injected"):
         yield _Lane("faults", _ROWS * _ROW, _faults)
     for node in node_lane.worth_a_lane(case.timeline):
         yield _Lane(_short(node), _LANE, node_lane.lane(node))
+    yield from _deploy_lanes(case)
     if case.timeline.quorums:
         yield _Lane("voters", _LANE, _vote)
     if case.last("probe.api"):
@@ -98,11 +124,28 @@ def _lanes(case: Case) -> Iterator[_Lane]:
         yield _Lane("writes", _WRITES + _BRACKET, _writes)
 
 
+def _deploy_lanes(case: Case) -> Iterator[_Lane]:
+    """Of a tool that makes its own cluster, as its taps saw it."""
+    if case.last("tap.command"):
+        yield _Lane("cluster", deploy_lanes.LANE, deploy_lanes.life)
+        yield _Lane("commands", deploy_lanes.LANE, deploy_lanes.commands)
+    if case.last("tap.api_call"):
+        yield _Lane("API writes", deploy_lanes.LANE, deploy_lanes.writes)
+        yield _Lane("API reads", deploy_lanes.LANE, deploy_lanes.asks)
+    if case.last("tap.command") and case.last("probe.k8s.nodes"):
+        yield _Lane("Ready", deploy_lanes.LANE, deploy_lanes.nodes)
+    if case.last("probe.app") or case.last("probe.app_at_exit"):
+        yield _Lane("app", deploy_lanes.LANE, deploy_lanes.answers)
+
+
 def _tool(case: Case, scale: Scale) -> Iterator[str]:
     for call in case.tool_calls:
-        words = f"{call.old} → {call.new} · {call.said}" if call.new else f"{call.task} · {call.said}"
+        if call.ended < scale.begin:
+            continue
+        said = "cut" if (is_cut := was_cut(case, call)) else call.said
+        words = f"{call.old} → {call.new} · {said}" if call.new else f"{call.task} · {said}"
         box = scale.box(call.started, call.ended, 0, _LANE)
-        yield rect(f"tool {'good' if call.claims_success else 'bad'}", box, words)
+        yield rect(f"tool {'cut' if is_cut else 'good' if call.claims_success else 'bad'}", box, words)
         shorter = (words, _short(words), _short(words.partition(" · ")[0]), call.old)
         inside = next((one for one in shorter if one and wide(one) + 8 < box.width), "")
         if inside:
@@ -172,28 +215,13 @@ def _vote(case: Case, scale: Scale) -> Iterator[str]:
 
 def _writes(case: Case, scale: Scale) -> Iterator[str]:
     writes = [(call.completed, call.acknowledged) for call in case.calls if call.op == "write"]
-    yield from _bars(writes, scale, _WRITES)
+    yield from bars(writes, scale, _WRITES)
     yield from _longest_wait(case, scale)
 
 
 def _api(case: Case, scale: Scale) -> Iterator[str]:
     asked = [(entry.data["completed"], entry.data["ok"]) for entry in case.of_kind("probe.api")]
-    yield from _bars(asked, scale, _LANE)
-
-
-def _bars(moments: Sequence[tuple[float, bool]], scale: Scale, height: float) -> Iterator[str]:
-    """How many calls ended well and how many did not, over time."""
-    good, bad = [0] * _BINS, [0] * _BINS
-    for at, went_well in moments:
-        (good if went_well else bad)[min(_BINS - 1, int(scale.part(at) * _BINS))] += 1
-    most, width = max([*good, *bad, 1]), (WIDTH - GUTTER - RIGHT) / _BINS
-    for counts, kind in ((good, "ok"), (bad, "no")):
-        for place, count in enumerate(counts):
-            if count:
-                # few bad ones among many good ones have to be seen as well
-                tall = max(7.0 if kind == "no" else 2.0, count / most * height)
-                yield rect(f"write {kind}", Box(GUTTER + place * width, height - tall, width - 1, tall))
-    yield path("base", f"M{GUTTER:.0f} {height + 0.5:.1f} H{WIDTH - RIGHT:.0f}")
+    yield from bars(asked, scale, _LANE)
 
 
 def _longest_wait(case: Case, scale: Scale) -> Iterator[str]:
@@ -210,14 +238,13 @@ def _longest_wait(case: Case, scale: Scale) -> Iterator[str]:
     yield text(f"label gaptext{over}", middle, y + 15, words, "middle")
 
 
-def _broken(case: Case, scale: Scale, bottom: float) -> Iterator[str]:
+def _broken(broken: Breakage | None, scale: Scale, bottom: float) -> Iterator[str]:
     """The moment of breakage, through all lanes: whoever looks sees what happened just then."""
-    broken = breakage(case)
     if broken is not None:
         x = scale.x(broken.at)
         words = f"{broken.at:.1f} s: {broken.words}"
         yield path("broken", f"M{x:.1f} 6 V{bottom:.0f}", words)
-        yield beside("label moment", x, 16, words)
+        yield beside("label moment", x, 16, fitted(words, x, _BOLD), _BOLD)
 
 
 def _grid(scale: Scale, bottom: float) -> Iterator[str]:
@@ -226,6 +253,7 @@ def _grid(scale: Scale, bottom: float) -> Iterator[str]:
         x = scale.x(mark or 0)
         yield path("grid", f"M{x:.1f} {_TOP - 4:.0f} V{bottom:.0f}")
         words = f"{mark:g} s" if following is None or mark == 0 else f"{mark:g}"
-        yield text("axis", x, bottom + 15, words, "middle")
+        if not scale.begin or x > GUTTER + wide(words):
+            yield text("axis", x, bottom + 15, words, "middle")
     if scale.begin:
         yield text("axis", GUTTER - 12, bottom + 15, f"from {scale.begin:.0f} s", "end")

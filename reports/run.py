@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from harness.errors import JournalError, UsageError
 from harness.journal import Entry, read
 from harness.judging import Finding, Verdict, judge_all
 from harness.judging.ledger import KnownDefect, Ledger
+from harness.judging.verdict import KEPT_CUT, UNCLEAR_CUT
 from harness.run_folder import RunFolder
 from harness.spec import CaseSpec
 from reports.anchors import slug
@@ -55,6 +57,7 @@ class CaseResult:
         missing: known defects that should have shown and did not.
         journal: path of the journal, relative to the run folder.
         digest: the journal's last hash.
+        known_cuts: IDs of the cuts of a sweep whose red a known defect announces, also where others are news.
     """
 
     spec: CaseSpec
@@ -64,6 +67,7 @@ class CaseResult:
     missing: tuple[KnownDefect, ...]
     journal: str
     digest: str
+    known_cuts: frozenset[str] = frozenset()
 
     @property
     def verdict(self) -> Verdict:
@@ -178,4 +182,17 @@ def _load_case(path: Path, root: Path, ledger: Ledger) -> CaseResult:
         tuple(ledger.missing(spec, findings)),
         path.relative_to(root).as_posix(),
         sealed.digest,
+        frozenset(cut for finding in findings for cut in _known_cuts(ledger, spec, finding)),
     )
+
+
+def _known_cuts(ledger: Ledger, spec: CaseSpec, finding: Finding) -> Iterator[str]:
+    """Of a sweep: the red cuts that the ledger lists; a defect without a list of cuts may be red anywhere."""
+    for defect in ledger.defects:
+        if defect.guarantee != finding.guarantee or not defect.concerns(spec, ledger.today):
+            continue
+        listed = [*defect.cuts.items(), *defect.cuts_at_times.items()]
+        for cut, told in finding.cuts.items():
+            is_listed = any(fnmatchcase(cut, pattern) and told == how for pattern, how in listed)
+            if told not in (KEPT_CUT, UNCLEAR_CUT) and (is_listed or not defect.cuts):
+                yield cut

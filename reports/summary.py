@@ -5,18 +5,14 @@ from __future__ import annotations
 from statistics import median
 
 from harness.judging.guarantees import GUARANTEES
-from harness.judging.verdict import Finding, Verdict
-from reports.answer import procedures
+from harness.judging.verdict import KEPT_CUT, UNCLEAR_CUT, Finding, Verdict
+from reports.answer import QUESTIONS, Question, procedures
 from reports.gate import decide
+from reports.options import Options, options
 from reports.run import CaseResult, RunResult
 from reports.telling import repeat
+from reports.world import played_on
 
-_GROUPS = {
-    "kept": "keep the cluster alive, and every guarantee",
-    "alive": "keep it alive, and break something else",
-    "lost": "**lose the quorum, writes or data**",
-    "unclear": "can't be judged",
-}
 _MARKS = {"kept": "kept", "known": "red as known", "broken": "**BROKEN**", "inconclusive": "inconclusive"}
 
 
@@ -26,7 +22,7 @@ def to_markdown(run: RunResult) -> str:
     sections = [f"# afterfault {run.facts.run_id}: {decision.headline}", _facts(run)]
     if decision.reasons:
         sections.append("## Not as expected\n" + "\n".join(f"- {reason}" for reason in decision.reasons))
-    sections += [_again(run), _procedures(run), _guarantees(run), _table(run), _measures(run)]
+    sections += [_again(run), _procedures(run), _ways(run), _guarantees(run), _cuts(run), _table(run), _measures(run)]
     if run.facts.skipped:
         sections.append("## Not run\n" + "\n".join(f"- {text}" for text in run.facts.skipped))
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -34,8 +30,9 @@ def to_markdown(run: RunResult) -> str:
 
 def _facts(run: RunResult) -> str:
     facts = run.facts
-    etcd = facts.etcd or "unknown"
-    return f"Seed {facts.seed}, etcd {etcd}, {len(run.cases)} cases in {facts.seconds:.0f} s, {facts.started_at}"
+    world = ", ".join(f"{name} {value}" for name, value in played_on(run)) or "etcd unknown"
+    count = f"{len(run.cases)} {'case' if len(run.cases) == 1 else 'cases'}"
+    return f"Seed {facts.seed}, {world}, {count} in {facts.seconds:.0f} s, {facts.started_at}"
 
 
 def _again(run: RunResult) -> str:
@@ -46,13 +43,49 @@ def _again(run: RunResult) -> str:
 
 
 def _procedures(run: RunResult) -> str:
-    found = procedures(run)
+    return "\n\n".join(filter(None, (_answer(run, question) for question in QUESTIONS)))
+
+
+def _answer(run: RunResult, question: Question) -> str:
+    found = procedures(run, question)
     lines = [
-        f"- {words}: {', '.join(_cell(p.name) for p in found if p.group == group)}"
-        for group, words in _GROUPS.items()
-        if any(p.group == group for p in found)
+        f"- {f'**{words}**' if group == 'lost' else words}: {', '.join(_cell(p.name) for p in members)}"
+        for group, words in question.words.items()
+        if (members := [p for p in found if p.group == group])
     ]
-    return "## Which procedures keep the cluster alive while nodes are replaced\n" + "\n".join(lines) if lines else ""
+    return f"## {question.asks.rstrip('?')}\n" + "\n".join(lines) if lines else ""
+
+
+def _ways(run: RunResult) -> str:
+    """Fix option by guarantee, for each incident of deployments."""
+    tables = [table for question in QUESTIONS if question.incident and (table := options(run, question))]
+    return "\n\n".join(_way_table(table) for table in tables)
+
+
+def _way_table(table: Options) -> str:
+    heads = " | ".join(guarantee.title for guarantee in table.guarantees)
+    rows = [f"## What each way keeps: {table.question.incident}", f"| way | {heads} |"]
+    rows.append("|---|" + "---|" * len(table.guarantees))
+    for row in table.rows:
+        name = f"**{_cell(row.name)}**" + f" {row.words}" * bool(row.words)
+        cells = [f"{cell.sign} {cell.count}".strip() for cell in row.cells]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _cuts(run: RunResult) -> str:
+    """Cut points that were not survived, as `afterfault repro` takes them."""
+    lines = []
+    for case in run.cases:
+        for cuts in (finding.cuts for finding in case.findings if finding.cuts):
+            red = {cut: how for cut, how in cuts.items() if how != KEPT_CUT}
+            lines.append(f"- {_cell(case.spec.case_id)}: {len(cuts) - len(red)} of {len(cuts)} cuts survived")
+            lines += [f"  - `{_cell(case.spec.case_id)}@{cut}`: {_unsurvived(how)}" for cut, how in red.items()]
+    return "## Sweeps\n" + "\n".join(lines) if lines else ""
+
+
+def _unsurvived(how: str) -> str:
+    return "can't be judged" if how == UNCLEAR_CUT else how
 
 
 def _guarantees(run: RunResult) -> str:

@@ -15,6 +15,8 @@ from harness.clusters.tool_made import App
 CANARY = "canary"
 _SECONDS = 4.0
 _SAID = 200
+# Caddy's, and the stand-in's; the app itself says something, or 204.
+_NOBODY = "(an empty 200, as an ingress gives where no route fits)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,11 @@ class AppClient:
                 )
         except httpx.HTTPError as error:
             return Reply(0, text=f"{type(error).__name__}: {error}"[:_SAID])
-        if not tls and answer.is_redirect and answer.headers.get("location", "").startswith(f"https://{self.app.host}/"):
+        led = answer.headers.get("location", "") if answer.is_redirect else ""
+        if not tls and led.startswith(f"https://{self.app.host}/"):
             return self._ask(verb, path, content, tls=True)
+        if answer.status_code == httpx.codes.OK and not answer.content:
+            return Reply(0, text=_NOBODY)
         said = "" if answer.is_success else answer.text[:_SAID] or answer.reason_phrase
         return Reply(answer.status_code, answer.content, said)
 

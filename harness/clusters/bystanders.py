@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,12 +44,13 @@ class Bystander:
     running: bool
 
 
-def look(client: DockerClient, mark: Mark) -> tuple[Bystander, ...]:
+def look(client: DockerClient, mark: Mark, known: Container[str] = ()) -> tuple[Bystander, ...]:
     """All containers on the engine that are foreign to this run and to every other run of ours, by name.
 
     Args:
         client: of the engine.
         mark: of this run.
+        known: IDs of containers that count as foreign, whosever they are.
 
     Raises:
         MachineError: the engine does not answer.
@@ -57,7 +58,7 @@ def look(client: DockerClient, mark: Mark) -> tuple[Bystander, ...]:
     seen = []
     try:
         for raw in client.api.containers(all=True):
-            if not _is_ours(raw["Labels"] or {}, made_on(raw), mark):
+            if raw["Id"] in known or not _is_ours(raw["Labels"] or {}, made_on(raw), mark):
                 with suppress(docker.errors.NotFound):  # its owner has just removed it
                     seen.append(_bystander(client.api.inspect_container(raw["Id"])))
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -65,13 +66,13 @@ def look(client: DockerClient, mark: Mark) -> tuple[Bystander, ...]:
     return tuple(sorted(seen, key=lambda bystander: bystander.name))
 
 
-def observe_bystanders(client: DockerClient, mark: Mark, journal: Journal) -> None:
+def observe_bystanders(client: DockerClient, mark: Mark, journal: Journal, known: Container[str] = ()) -> None:
     """Write down who else is on the engine; once before anything is broken, and once when all is over.
 
     Raises:
         MachineError: the engine does not answer.
     """
-    journal.append(SEEN, containers={bystander.id: asdict(bystander) for bystander in look(client, mark)})
+    journal.append(SEEN, containers={bystander.id: asdict(bystander) for bystander in look(client, mark, known)})
 
 
 def _is_ours(labels: Mapping[str, str], network: str, mark: Mark) -> bool:

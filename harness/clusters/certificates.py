@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+
+from harness.waiting import SYSTEM_CLOCK, Clock, until
+
+_END = b"-----END "
+_COPY_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +59,24 @@ class ClusterAuthority:
         context = ssl.create_default_context(cafile=self.ca)
         context.load_cert_chain(self.client.cert, self.client.key)
         return context
+
+
+def copy_pem(what: str, read: Callable[[], bytes], file: Path, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Copy a PEM file from elsewhere, as a whole; on a busy engine a read was seen to end well and say nothing.
+
+    Args:
+        what: it is, for people.
+        read: gives its content; what it raises is not caught.
+        file: to be written.
+        clock: where time comes from.
+
+    Raises:
+        WaitTimeout: it was never whole within 20 s; tells nothing of its content.
+    """
+
+    def is_whole() -> bool:
+        content = read()
+        file.write_bytes(content)
+        return _END in content
+
+    until(is_whole, what=f"{what} to be read whole", deadline_seconds=_COPY_SECONDS, every_seconds=0.2, clock=clock)

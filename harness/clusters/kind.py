@@ -7,11 +7,13 @@ import hashlib
 import ipaddress
 import ssl
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import docker.errors
 from docker.types import EndpointConfig
 
+from harness.clusters.certificates import copy_pem
 from harness.clusters.etcd_release import EtcdRelease, load_release
 from harness.clusters.kind_call import KIND_LABEL, NODE_CONTAINER, ROLE_LABEL, KindCall, KindSetup
 from harness.clusters.kind_node import CONTROL_PLANE, KindNode
@@ -268,7 +270,7 @@ class KindCluster(EtcdMembers[KindNode]):
         pki = self.work / "pki"
         pki.mkdir(mode=0o700, exist_ok=True)
         for name in ("ca.crt", "healthcheck-client.crt", "healthcheck-client.key"):
-            (pki / name).write_bytes(first.read_file(f"{_ETCD_PKI}/{name}"))
+            copy_pem(f"{_ETCD_PKI}/{name} of {first.name}", partial(first.read_file, f"{_ETCD_PKI}/{name}"), pki / name)
         self._context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         # kubeadm's certificates are no strict RFC 5280, which Python asks for by default from 3.13 on
         self._context.verify_flags &= ~ssl.VERIFY_X509_STRICT

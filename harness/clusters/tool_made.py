@@ -21,6 +21,8 @@ from harness.journal import Journal
 INGRESS_NAMESPACE = "caddy-system"
 _ADMIN = "/etc/kubernetes/admin.conf"
 _API_PORT = "6443/tcp"
+_OFF = ("exited", "dead")
+_CONSOLE_LINES = 200
 _DELETE_SECONDS = 120
 _EXPORT_SECONDS = 120
 
@@ -35,6 +37,8 @@ class App:
         http_port, https_port: of the ingress, on 127.0.0.1.
         certificate: ``(namespace, name)`` of the TLS secret that the ingress is to use for the host.
         ingress_namespace: the ingress controller's.
+        config: name of a file in its configuration that holds the host, and that it shows under ``config/``; empty
+            where it shows none.
     """
 
     namespace: str
@@ -43,6 +47,7 @@ class App:
     https_port: int
     certificate: tuple[str, str]
     ingress_namespace: str = INGRESS_NAMESPACE
+    config: str = ""
 
 
 class ToolMadeCluster:
@@ -53,6 +58,7 @@ class ToolMadeCluster:
         work: folder for the harness's own kubeconfig and logs.
         journal: changes of nodes that the harness makes are written there.
         ownership: whose network it is.
+        backup: where the tool keeps copies of secrets outside of any cluster, if it does.
 
     Leaves behind: nothing of its own; `remove` removes what the tool left.
     """
@@ -63,6 +69,7 @@ class ToolMadeCluster:
         self._nodes: dict[str, KindNode] = {}
         self._ids: tuple[str, ...] = ()
         self._app: App | None = None
+        self.backup: Path | None = None
 
     @property
     def app(self) -> App:
@@ -97,7 +104,10 @@ class ToolMadeCluster:
         file = self.work / "admin.conf"
         if not file.exists():
             node = self._control_plane()
-            text = node.read_file(_ADMIN).decode()
+            try:
+                text = node.read_file(_ADMIN).decode()
+            except ClusterError as error:
+                raise NoCluster(f"{node.name} was not made to the end: it has no admin.conf") from error
             server = f"https://{node.name}:6443"
             file.write_text(text.replace(server, f"https://127.0.0.1:{self._port_of(node)}"))
         return file
@@ -108,10 +118,24 @@ class ToolMadeCluster:
         self._look()
         return {name: node for name, node in self._nodes.items() if node.role != CONTROL_PLANE}
 
+    def machines(self) -> Sequence[KindNode]:
+        """All there are, switched on or not."""
+        self._look()
+        return list(self._nodes.values())
+
     def running(self) -> Sequence[KindNode]:
         """Control planes that are switched on and not paused."""
         self._look()
         return [n for n in self._nodes.values() if n.role == CONTROL_PLANE and n.running and not n.paused]
+
+    def consoles(self) -> Mapping[str, str]:
+        """What each machine that is off said last, by name.
+
+        Raises:
+            docker.errors.DockerException: the engine does not tell.
+        """
+        ended = [one for one in self._containers() if one.status in _OFF]
+        return {str(one.name): one.logs(tail=_CONSOLE_LINES).decode(errors="replace") for one in ended}
 
     def export_logs(self, folder: Path) -> None:
         """Logs of every node into a folder; what can't be had is left out."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import getattr_static
 
 from harness.clusters.kube_api import KubernetesCluster
 from harness.errors import UsageError
@@ -30,11 +31,16 @@ class _Kubernetes:
 def _of_kubernetes(probe: Callable[[KubernetesWorld], None]) -> Callable[[World], None]:
     def look(world: World) -> None:
         cluster = world.cluster
-        if not isinstance(cluster, KubernetesCluster):
+        if not _is_kubernetes(cluster):
             raise UsageError(f"{probe.__name__} looks at Kubernetes, and a {type(cluster).__name__} is none")
         probe(_Kubernetes(cluster, world.journal))
 
     return look
+
+
+def _is_kubernetes(cluster: object) -> bool:
+    """By its shape alone: `isinstance` asks each property, and a cluster that is gone has no kubeconfig to give."""
+    return all(getattr_static(cluster, name, None) is not None for name in ("kubeconfig", "workers", "running"))
 
 
 NODES_READY = Expectation("nodes-ready", _of_kubernetes(observe_nodes), deadline_seconds=90.0)

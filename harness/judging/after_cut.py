@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.journal import Entry
 from harness.judging.case import Case
 from harness.judging.observed import Flaw, Promise, trouble_ends
-from harness.judging.state import compare, state_of
+from harness.judging.state import comparison_of
 from harness.judging.state_told import flaws_of
 from harness.judging.traces import flaws_of_traces
 from harness.judging.verdict import Finding
@@ -25,10 +25,10 @@ def same_state_as_uncut(case: Case) -> Finding:
     reference, recovered = pair
     if not reference.data["at_rest"]:
         return _STATE.inconclusive("the uncut start never came to rest", reference)
-    expected, found = state_of(reference.data), state_of(recovered.data)
-    difference = compare(expected, found)
+    compared = comparison_of(reference.data, recovered.data)
+    difference = compared.difference
     measures = {
-        "objects_compared": len(expected.objects),
+        "objects_compared": compared.objects[0],
         "objects_missing": len(difference.missing),
         "objects_extra": len(difference.extra),
         "objects_changed": len(difference.changed),
@@ -39,9 +39,9 @@ def same_state_as_uncut(case: Case) -> Finding:
         return _STATE.inconclusive("the cluster never came to rest", recovered)
     if difference.other_key:
         return _STATE.inconclusive("Secrets of both states were hashed under different keys", reference, recovered)
-    if expected.unlisted:
-        return _STATE.inconclusive(f"not all of the uncut start could be listed: {list(expected.unlisted)}", reference)
-    said = f"all {len(found.objects)} objects are as an uncut start leaves them"
+    if compared.unlisted:
+        return _STATE.inconclusive(f"not all of the uncut start could be listed: {list(compared.unlisted)}", reference)
+    said = f"all {compared.objects[1]} objects are as an uncut start leaves them"
     return _STATE.kept(said, reference, recovered, **measures)
 
 

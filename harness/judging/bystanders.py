@@ -20,13 +20,17 @@ def foreign_untouched(case: Case) -> Finding:
         return _PROMISE.inconclusive("nobody looked")
     first, last = looks[0], looks[-1]
     before: Containers = first.data["containers"]
+    reached = list(case.of_kind("tap.refused"))
+    attempts = listed([f"{entry.data['thing']} ({entry.data['call']})" for entry in reached])
     for look in looks[1:]:
         if told := changes(before, look.data["containers"]):
-            flaw = Flaw("foreign-changed", f"containers of others are not what they were: {listed(told)}")
-            return _PROMISE.broken(flaw, first, look, foreign_containers=len(before), foreign_changed=len(told))
-    if reached := list(case.of_kind("tap.refused")):
-        names = [f"{entry.data['thing']} ({entry.data['call']})" for entry in reached]
-        flaw = Flaw("foreign-reached-for", f"the tool would have changed what is not its own: {listed(names)}")
+            said = f"containers of others are not what they were: {listed(told)}"
+            flaw = Flaw("foreign-changed", f"{said}; and the tool reached for {attempts}" if reached else said)
+            return _PROMISE.broken(
+                flaw, first, look, *reached, foreign_containers=len(before), foreign_changed=len(told)
+            )
+    if reached:
+        flaw = Flaw("foreign-reached-for", f"the tool would have changed what is not its own: {attempts}")
         return _PROMISE.broken(flaw, *reached, foreign_containers=len(before))
     if first.at > case.trouble_begins:
         return _PROMISE.inconclusive(f"nobody looked before {case.trouble_begins:.1f} s", first)

@@ -174,9 +174,19 @@ _ALL = (
         deployment.app_reachable,
     ),
     Guarantee(
+        "app-configured", "App configured",
+        "The app runs with the configuration it was deployed with.",
+        deployment.app_configured,
+    ),
+    Guarantee(
         "secrets-kept", "Secrets kept",
         "Every secret that users had is there, byte for byte.",
         deployment.secrets_kept,
+    ),
+    Guarantee(
+        "secret-loss-told", "Loss told",
+        "A secret that can't be brought back is told to be lost; no start says in silence that all is done.",
+        deployment.secret_loss_told,
     ),
     Guarantee(
         "app-data-kept", "Data kept",
@@ -187,6 +197,11 @@ _ALL = (
         "ready-when-done", "Done is done",
         "When a start says that it is done, the app answers, right then.",
         deployment.ready_when_done,
+    ),
+    Guarantee(
+        "stopped-is-gone", "Stop is stop",
+        "When a stop is over it says that it is done, and no node of the cluster is left.",
+        deployment.stopped_is_gone,
     ),
     Guarantee(
         "every-cut-recovers", "Every cut",

@@ -6,7 +6,7 @@ as a new one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -17,7 +17,7 @@ import yaml
 
 from harness.errors import UsageError
 from harness.judging.guarantees import GUARANTEES
-from harness.judging.verdict import Finding, Verdict
+from harness.judging.verdict import KEPT_CUT, Finding, Verdict
 from harness.spec import CaseSpec
 
 
@@ -32,6 +32,9 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         moments: when it shows, in stories that have moments; ``*`` and ``?`` match.
         guarantee, signature: the guarantee that has to break, and how.
         also: guarantees that may break with it, as its consequence.
+        cuts: of a sweep: patterns of cut points' IDs, and how the start after a cut there breaks. Each of them
+            that was tried has to be red; any other that is, is news. Left out, it may be red anywhere.
+        cuts_at_times: the same for points where it may show: the defect is a race.
         why: what is wrong, in one sentence.
         link: where it is written up; a seed's file name or an address.
         expires: a date as ``2027-03-31``, after which it explains nothing; never when left out.
@@ -47,6 +50,8 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     guarantee: str
     signature: str
     also: tuple[str, ...] = ()
+    cuts: Mapping[str, str] = msgspec.field(default_factory=dict)
+    cuts_at_times: Mapping[str, str] = msgspec.field(default_factory=dict)
     why: str
     link: str
     expires: date | None = None
@@ -71,7 +76,33 @@ class KnownDefect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def explains(self, finding: Finding) -> bool:
         """Whether this red is the one it announces, or a consequence of it."""
         named = finding.guarantee == self.guarantee and finding.signature == self.signature
-        return named or (finding.guarantee in self.also and finding.guarantee != self.guarantee)
+        return (named and self._explains_cuts(finding)) or (
+            finding.guarantee in self.also and finding.guarantee != self.guarantee
+        )
+
+    def is_due_in(self, finding: Finding) -> bool:
+        """Whether it has to show in what this finding is about; a sweep may have tried none of its cut points."""
+        return finding.guarantee == self.guarantee and (not self.cuts or any(self._tried(finding)))
+
+    def shows_in(self, finding: Finding) -> bool:
+        """Whether it shows, and at each of its cut points that were tried."""
+        red = finding.verdict is Verdict.NOT_RECOVERED and finding.signature == self.signature
+        return red and all(told == how for told, how in self._tried(finding))
+
+    def _tried(self, finding: Finding) -> Iterator[tuple[str, str]]:
+        """How each of its cut points broke, and how it was to."""
+        for name, told in finding.cuts.items():
+            yield from ((told, how) for pattern, how in self.cuts.items() if fnmatchcase(name, pattern))
+
+    def _explains_cuts(self, finding: Finding) -> bool:
+        if not self.cuts:
+            return True
+        known = [*self.cuts.items(), *self.cuts_at_times.items()]
+        return all(
+            any(fnmatchcase(name, pattern) and told == how for pattern, how in known)
+            for name, told in finding.cuts.items()
+            if told != KEPT_CUT
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +142,11 @@ class Ledger:
 
     def missing(self, spec: CaseSpec, findings: Sequence[Finding]) -> list[KnownDefect]:
         """Known defects that should have shown in these findings and did not."""
-        shown = {(f.guarantee, f.signature) for f in findings if f.verdict is Verdict.NOT_RECOVERED}
-        judged = {finding.guarantee for finding in findings}
         return [
             defect
             for defect in self._about(spec)
-            if defect.guarantee in judged and (defect.guarantee, defect.signature) not in shown
+            for finding in findings
+            if defect.is_due_in(finding) and not defect.shows_in(finding)
         ]
 
     def _about(self, spec: CaseSpec) -> list[KnownDefect]:

@@ -2,7 +2,8 @@
 
 Source of the names: Kubernetes documentation, "Using RBAC Authorization", default roles and role
 bindings (those that every supported minor has), and kubeadm (``kubeadm:cluster-admins``, from 1.29).
-The API server makes its own again only when it starts, so what a tool deletes stays away.
+The API server makes its own again only when it starts, so what a tool deletes stays away; kubeadm makes
+its own with each cluster. Names of kind's add-ons: its node image, ``/kind/manifests``.
 """
 
 from __future__ import annotations
@@ -51,10 +52,12 @@ _CONTROLLERS = tuple(
         "service-controller", "statefulset-controller", "ttl-after-finished-controller", "ttl-controller",
     )
 )  # fmt: skip
-ROLES = (*_USER_FACING, *_DISCOVERY, *_COMPONENTS, *_UNBOUND, *_CONTROLLERS)
+# kind's own add-ons bring theirs once, at creation: nobody makes these again.
+_ADD_ONS = {"kindnet": "kindnet", "local-path-provisioner-role": "local-path-provisioner-bind"}
+ROLES = (*_USER_FACING, *_DISCOVERY, *_COMPONENTS, *_UNBOUND, *_CONTROLLERS, *_ADD_ONS)
 # kubeadm binds kubeadm:cluster-admins, the group of the admin's certificate.
 _ADMINS = {"cluster-admin": "Group/system:masters", "kubeadm:cluster-admins": "Group/kubeadm:cluster-admins"}
-BINDINGS = (*_ADMINS, *_DISCOVERY, *_COMPONENTS, *_CONTROLLERS)
+BINDINGS = (*_ADMINS, *_DISCOVERY, *_COMPONENTS, *_CONTROLLERS, *_ADD_ONS.values())
 
 
 def bootstrap_rbac_present(case: Case) -> Finding:

@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from harness.errors import UsageError
 from harness.judging.differences import Change, changes
 from harness.judging.state_rules import (
+    CLOCKWORK,
     EXPIRING,
     FIELDS,
     HARNESS_MANAGERS,
@@ -94,20 +96,37 @@ class StateDifference:
         return not (self.missing or self.extra or self.changed or self.unlisted)
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of holding one ``probe.k8s.state`` entry against another.
+
+    Args:
+        difference: how the other differs from the reference.
+        objects: how many each has: the reference, the other.
+        unlisted: of the reference.
+    """
+
+    difference: StateDifference
+    objects: tuple[int, int]
+    unlisted: Mapping[str, str]
+
+
+def comparison_of(reference: Mapping[str, Any], other: Mapping[str, Any]) -> Comparison:
+    """How the state that an entry holds differs from the reference's; the same pair is compared once.
+
+    Raises:
+        UsageError: as `state_of`.
+    """
+    return _comparison_of(_key_of(reference), _key_of(other))
+
+
 def state_of(seen: Mapping[str, Any]) -> State:
     """The state that a ``probe.k8s.state`` entry holds.
 
     Raises:
         UsageError: it was not packed as the probe packs it.
     """
-    try:
-        packed = base64.b64decode(seen["packed"], validate=True)
-        body = json.loads(zlib.decompressobj().decompress(packed, _MOST_BYTES))
-        failed = {**seen["failed"], **seen["groups_failed"]}
-        unlisted = {name: f"{told['status']}: {told['text']}" for name, told in failed.items()}
-        return normalize(body["objects"], body["names"], unlisted=unlisted, key=seen["key"])
-    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
-        raise UsageError(f"a state in the journal is not readable: {error!r}") from error
+    return _state_of(*_key_of(seen))
 
 
 def normalize(
@@ -126,6 +145,7 @@ def normalize(
     """
     listed = [Listed(resource, raw) for resource, found in objects.items() for raw in found if resource not in _PASSING]
     words = Words(names, listed)
+    listed = _without_clockwork(listed)
     alike: dict[str, list[tuple[str, Listed, Any]]] = {}
     for one in listed:
         form = _Form(one, words).of()
@@ -139,6 +159,13 @@ def normalize(
             parent = words.owner_of(one) or (words.told(f"namespaces {one.namespace}") if one.namespace else "")
             parents |= {name: parent} if parent else {}
     return State(forms, parents, unlisted or {}, key)
+
+
+def _without_clockwork(listed: Sequence[Listed]) -> list[Listed]:
+    """Without the jobs that cron jobs made, and without their pods."""
+    kind = CLOCKWORK
+    made = {str(one.metadata.get("uid")) for one in listed if one.controller.get("kind") == kind}
+    return [one for one in listed if one.controller.get("kind") != kind and one.controller.get("uid") not in made]
 
 
 def compare(reference: State, other: State) -> StateDifference:
@@ -163,6 +190,36 @@ def compare(reference: State, other: State) -> StateDifference:
         {**reference.parents, **other.parents},
         not same_key,
     )
+
+
+def _key_of(seen: Mapping[str, Any]) -> tuple[str, str, str]:
+    """All that a state is made of."""
+    try:
+        failed = {**seen["failed"], **seen["groups_failed"]}
+        unlisted = {name: f"{told['status']}: {told['text']}" for name, told in failed.items()}
+        return str(seen["packed"]), json.dumps(unlisted), str(seen["key"])
+    except (KeyError, TypeError) as error:
+        raise _unreadable(error) from error
+
+
+# A sweep is one reference and many others, and a run is judged more than once.
+@lru_cache(maxsize=2)
+def _state_of(packed: str, unlisted: str, key: str) -> State:
+    try:
+        body = json.loads(zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), _MOST_BYTES))
+        return normalize(body["objects"], body["names"], unlisted=json.loads(unlisted), key=key)
+    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
+        raise _unreadable(error) from error
+
+
+@lru_cache(maxsize=512)
+def _comparison_of(reference: tuple[str, str, str], other: tuple[str, str, str]) -> Comparison:
+    expected, found = _state_of(*reference), _state_of(*other)
+    return Comparison(compare(expected, found), (len(expected.objects), len(found.objects)), expected.unlisted)
+
+
+def _unreadable(error: Exception) -> UsageError:
+    return UsageError(f"a state in the journal is not readable: {error!r}")
 
 
 def _fields(name: str, was: Any, now: Any, *, same_key: bool) -> Iterator[Change]:

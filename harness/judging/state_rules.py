@@ -94,6 +94,10 @@ PASSING = (
 )
 
 
+# Whose objects pass, too, and what those own: it makes them by the clock, and takes the old ones away.
+CLOCKWORK = "CronJob"
+
+
 @dataclass(frozen=True, slots=True)
 class ManagerRule:
     """Somebody who may or may not have written an object, whatever was done to it.
@@ -113,6 +117,7 @@ MANAGERS = (
     ManagerRule(
         "pods", "kube-scheduler (Update of status)", "it writes only when a first attempt fails: the claim came late"
     ),
+    ManagerRule("cronjobs.batch", "kube-controller-manager (Update of status)", "it writes when the time has come"),
 )
 
 DROP, MASK, SORT, CHOSEN = Action.DROP, Action.MASK, Action.SORT, Action.MASK_IF_CHOSEN
@@ -155,6 +160,13 @@ FIELDS = (
     # nodes
     FieldRule("nodes", "status nodeInfo machineID", DROP, "random, made when the node's container first boots"),
     FieldRule("nodes", "status nodeInfo systemUUID", DROP, "random, made when the node's container first boots"),
+    FieldRule(
+        "nodes", "status images", DROP, "the kubelet looks at its images every half minute, and tells them later"
+    ),
+    # what runs by the clock
+    FieldRule("cronjobs.batch", "status lastScheduleTime", DROP, "there once the time has come"),
+    FieldRule("cronjobs.batch", "status lastSuccessfulTime", DROP, "there once the time has come"),
+    FieldRule("cronjobs.batch", "status active", DROP, "while a job of its runs"),
     # what a cluster is born with
     FieldRule("secrets", "data expiration", DROP, "a day after the cluster's birth", "kube-system/bootstrap-token-*"),
     FieldRule("configmaps", "data jws-kubeconfig-*", MASK, "signs the cluster's authority", "kube-public/cluster-info"),
@@ -183,6 +195,7 @@ WORDS: Mapping[str, str] = {
     "addresses": "of services, pods and nodes: replaced by whose they are, if nobody asked for that very one",
     "moments": "that there is one counts, which one does not",
     "random name parts": "five letters, a template's hash, a cron job's minute: chosen by controllers",
+    "imported images": "import-<date>@...: containerd names an image without a digest of its own by the day it came",
     "token volumes": "kube-api-access-xxxxx: five random letters for each pod",
 }
 

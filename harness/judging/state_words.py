@@ -19,6 +19,7 @@ _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 _TOKEN_VOLUME = re.compile(r"\bkube-api-access-[bcdfghjklmnpqrstvwxz2456789]{5}\b")
+_IMPORT = re.compile(r"\bimport-\d{4}-\d\d-\d\d(?=@sha256:)")
 # The letters the API server and the controllers choose from (apimachinery's rand.String).
 _RANDOM = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{5}")
 # Whose owned objects get a name from their controller without saying so in `generateName`.
@@ -121,9 +122,10 @@ class Words:
         return self.id_of(owner) if owner else ""
 
     def told(self, text: str) -> str:
-        """The same text with placeholders."""
+        """The same text with placeholders; random names first, for a name of the run may be a part of one."""
+        text = _NAME.sub(lambda found: self._random_names.get(found[0], found[0]), text)
         text = _TOKEN_VOLUME.sub("kube-api-access-*", _MOMENT.sub("<moment>", self._plain(text)))
-        return _NAME.sub(lambda found: self._random_names.get(found[0], found[0]), self._placed(text))
+        return self._placed(_IMPORT.sub("import-<date>", text))
 
     def _placed(self, text: str) -> str:
         return _ADDRESS.sub(lambda found: self._addresses.get(found[0], found[0]), text)

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from harness.errors import HarnessError
 
+KEPT_CUT, UNCLEAR_CUT = "", "?"
+
 
 class Verdict(StrEnum):
     """Three-valued: seeing nothing is never passing, and never the tool's fault."""
@@ -37,6 +39,8 @@ class Finding:
         signature: a short stable name of *how* it broke, the same from run to run; empty when kept.
         evidence: sequence numbers of the journal entries that prove it.
         measures: figures with their unit in the name, as ``longest_gap_seconds``.
+        cuts: of a sweep: by ID of each cut, how it broke; `KEPT_CUT` where it did not, `UNCLEAR_CUT` where
+            nothing is known.
     """
 
     guarantee: str
@@ -45,6 +49,7 @@ class Finding:
     signature: str = ""
     evidence: tuple[int, ...] = ()
     measures: dict[str, float] = field(default_factory=dict)
+    cuts: dict[str, str] = field(default_factory=dict)
 
 
 class GuaranteeBroken(AssertionError):

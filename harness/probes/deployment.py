@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from harness.clusters.app_client import CANARY, AppClient, Reply, digest
 from harness.clusters.kube_resources import list_objects
-from harness.clusters.tool_made import ToolMadeCluster
+from harness.clusters.tool_made import App, ToolMadeCluster
 from harness.journal import Journal
 from harness.probes.kubernetes.eyes import Eyes, note
 
@@ -29,7 +29,8 @@ def observe_app(world: DeploymentWorld) -> None:
     """The app through the ingress (``probe.app``).
 
     ``http``, ``https``: ``status`` (0 for no answer) and the ``text`` of what went wrong; ``certificate``:
-    SHA-256 of the one shown for the host; ``data``: hash of what it kept for its users, empty when
+    SHA-256 of the one shown for the host; ``config``: ``status``, ``text`` and whether it is ``right``, empty where
+    the app shows none; ``data``: hash of what it kept for its users, empty when
     it gives nothing back, and ``data_status``.
     """
     client = AppClient(world.cluster.app)
@@ -39,6 +40,7 @@ def observe_app(world: DeploymentWorld) -> None:
         http=_told(client.get()),
         https=_told(client.get(tls=True)),
         certificate=client.certificate(),
+        config=_configuration(client, world.cluster.app),
         data=digest(kept.content) if kept.good else "",
         data_status=kept.status,
     )
@@ -57,6 +59,13 @@ def observe_secrets(world: DeploymentWorld) -> None:
         return {"secrets": {_name(secret): _digests(secret) for secret in found}}
 
     note(world, "probe.k8s.secrets", look)
+
+
+def _configuration(client: AppClient, app: App) -> dict[str, Any]:
+    if not app.config:
+        return {}
+    reply = client.get(f"config/{app.config}")
+    return {**_told(reply), "right": reply.good and reply.content.decode(errors="replace").strip() == app.host}
 
 
 def _told(reply: Reply) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Hooks:
     Args:
         created: a kind cluster was made; gets its name and the kubeconfig kind wrote.
         create_failed: kind could not; gets the name. The nodes are still there, and go afterwards.
-        deleting: a cluster of the run is going to be deleted; gets its name.
+        deleting: a cluster of the run, or a node of one, is going to be deleted; gets its name.
         kubeconfig_written: kind has exported a kubeconfig into this file.
         kubeconfig_text: kind is asked for a kubeconfig; gets and returns its text.
         image_missing: the tool asks for an image that the engine has not; may put a stand-in there under that

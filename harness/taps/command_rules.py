@@ -50,7 +50,7 @@ class Pass:
         words: its arguments.
         changed: those of them that are not the tool's.
         then: what follows.
-        clusters: kind clusters it makes or deletes.
+        clusters: kind clusters it makes or deletes, or nodes of them that it removes.
         kubeconfig: the file it writes.
         existed: whether the cluster it makes was there before.
         retain: whether the tool itself asked that nodes of a failed create stay.

@@ -47,7 +47,8 @@ __all__ = ["DOCKER", "KIND", "KUBECTL", "CommandTap", "Hooks"]
 
 _SOCKET = "tap.sock"
 _BACKLOG = 64
-_END_SECONDS = 10.0
+# A look at a cluster that is going to be deleted takes its time, also when the tool is gone meanwhile.
+_END_SECONDS = 30.0
 _OPEN = OpenGate()
 _NO_HOOKS = Hooks()
 
@@ -102,6 +103,10 @@ class CommandTap:
         """What a tool needs: a PATH with the tap in front."""
         path = self._ownership.environment().get("PATH", os.defpath)
         return {"PATH": f"{self.folder}{os.pathsep}{path}"}
+
+    def make_nodes_of(self, image: str) -> None:
+        """From now on kind clusters are made of another image."""
+        self._kind = KindRules(self.world, image, retired=self._kind.node_image)
 
     def close(self) -> None:
         """Stop serving. A call that still waits ends with 125, and is written down as cut.

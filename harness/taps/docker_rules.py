@@ -126,7 +126,9 @@ class DockerRules:
         return rules.get(verb)
 
     def _change(self, line: _Line) -> Decision:
-        return self._own(CONTAINER, line.parsed.words[: _CHANGING[line.verb]]) or Pass(line.words)
+        named = line.parsed.words[: _CHANGING[line.verb]]
+        going = self.world.own_nodes().intersection(named) if line.verb == "rm" else ()
+        return self._own(CONTAINER, named) or Pass(line.words, clusters=tuple(sorted(going)))
 
     def _make(self, line: _Line) -> Decision:
         return line.with_flags(*self._label_flags())

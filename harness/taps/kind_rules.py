@@ -40,10 +40,12 @@ class KindRules:
     Args:
         world: the engine.
         node_image: what nodes are made of.
+        retired: what they are no longer made of, though a tool's configuration may name it.
     """
 
     world: World
     node_image: str
+    retired: str = ""
 
     def decide(self, call: Call, config: str = "") -> Decision:
         """What becomes of a call.
@@ -78,7 +80,7 @@ class KindRules:
             return Refuse(f"the name of foreign cluster {name}", said)
         retain = parsed.has("--retain")
         asked = parsed.values("--image")[-1:] or _node_images(settings)
-        fits = all(image and self.world.whose(IMAGE, image) is not None for image in asked)
+        fits = all(image and image != self.retired and self.world.whose(IMAGE, image) is not None for image in asked)
         changed = (() if fits else (f"--image={self.node_image}",)) + (() if retain else ("--retain",))
         return Pass(
             (*call.words, *changed), changed, Then.CREATED, (name,), kubeconfig_path(call, parsed),

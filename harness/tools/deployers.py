@@ -21,8 +21,12 @@ HOST = "app.afterfault.test"
 _MODULE = "harness.tools.reference.deployer"
 _NAME = "shop"
 _CERTIFICATE = "caddy.ingress--host"
+_OTHER_ETCD = "other-etcd"
 # What a start of the reference deployer takes on two busy cores, several times over.
 _REFERENCE_SECONDS = 300.0
+# One that never ends is not waited for that long; its own waits, each for what takes seconds, are shorter anyway.
+_SHORT_SECONDS = {"never-returns": 150.0}
+_READY_SECONDS = 60
 
 
 def reference_deployer(variant: str) -> DeploymentTool:
@@ -30,7 +34,7 @@ def reference_deployer(variant: str) -> DeploymentTool:
     return DeploymentTool(
         Target(REFERENCE, variant),
         (sys.executable, "-m", _MODULE, variant),
-        _REFERENCE_SECONDS,
+        _SHORT_SECONDS.get(variant, _REFERENCE_SECONDS),
         loss=r"^lost: \w+ (\S+)$",
         deployer=ReferenceDeployer(variant),
     )
@@ -59,6 +63,11 @@ class ReferenceDeployer:
     asks_for_images: bool = False
     is_exclusive: bool = False
 
+    @property
+    def wants_other_etcd(self) -> bool:
+        """That is one of its defects."""
+        return self.variant == _OTHER_ETCD
+
     def stand_in(self, reference: str, *, jq: bool) -> str | None:  # noqa: ARG002 - it names what is there
         """Nothing: it is told which images there are."""
         return None
@@ -75,11 +84,12 @@ class ReferenceDeployer:
             "http_port": http,
             "https_port": https,
             "images": dict(site.images),
+            "ready_seconds": _READY_SECONDS,
         }
         (folder / "deployment.yml").write_text(yaml.safe_dump(described))
         namespace = f"app-{_NAME}"
-        app = App(namespace, HOST, http, https, (namespace, f"{_NAME}-tls"))
-        return Made(folder, app, site.environment)
+        app = App(namespace, HOST, http, https, (namespace, f"{_NAME}-tls"), config="host")
+        return Made(folder, app, site.environment, backup=folder / "data" / "secrets.yml")
 
     def command(self, made: Made, action: str) -> tuple[str, ...]:
         """The module, called with our own Python."""
@@ -97,6 +107,7 @@ class LaconicDeployer:
     build: LaconicSo
     asks_for_images: bool = True
     is_exclusive: bool = True
+    wants_other_etcd: bool = False
     _deployment: Deployment | None = None
 
     def stand_in(self, reference: str, *, jq: bool) -> str | None:
@@ -110,7 +121,7 @@ class LaconicDeployer:
         made = self._deployment = self.build.deploy(plan, site.folder / "made", environment, site.certs)
         # no release writes a tls section for kind: the ingress controller finds the host's certificate among its own
         app = App(made.namespace, made.host, made.http_port, made.https_port, (INGRESS_NAMESPACE, _CERTIFICATE))
-        return Made(made.folder, app, environment)
+        return Made(made.folder, app, environment, backup=made.certificate_backup)
 
     def command(self, made: Made, action: str) -> tuple[str, ...]:  # noqa: ARG002 - it knows the one it made
         """With cluster management, which is no build's business to guess."""

@@ -24,7 +24,8 @@ class Site:
         cluster: name of the kind cluster it is to make.
         path: folders of programs, ours in front, as a PATH.
         network: of the engine, that nodes are to be put on.
-        images: references the engine has, by what they are for: ``app``, ``ingress``, ``etcd_tools``.
+        images: references the engine has, by what they are for: ``app``, ``ingress``, ``etcd_tools``, and where
+            a tool wants them ``other_etcd_tools``.
         node_image: what nodes are made of.
         certs: containerd's ``certs.d`` that leads nodes to a mirror of images; None where they pull nothing.
     """
@@ -70,6 +71,10 @@ class Deployer(Protocol):
     def is_exclusive(self) -> bool:
         """Whether two calls of it on one engine would disturb each other."""
 
+    @property
+    def wants_other_etcd(self) -> bool:
+        """Whether it is to have etcd's tools of another minor than the nodes' at hand."""
+
     def make(self, site: Site) -> Made:
         """Describe a deployment the way this tool wants it; starts nothing.
 
@@ -93,12 +98,14 @@ class Made:
         app: what is deployed, as its users see it.
         environment: of each call.
         kept: files and folders that the tool may leave in its folders, as patterns.
+        backup: the file in which it keeps copies of secrets, if it does.
     """
 
     folder: Path
     app: App
     environment: Mapping[str, str]
     kept: tuple[str, ...] = ()
+    backup: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

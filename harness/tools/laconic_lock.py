@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -43,9 +44,10 @@ def engine_lock(
         clock: where time comes from.
 
     Raises:
-        MachineError: another run still has it at the deadline.
+        MachineError: another run still has it at the deadline, or one of `FIXED_PATHS` can't be removed at the end.
 
-    Leaves behind: an empty file in our cache folder; taking it away would let two hold the lock.
+    Leaves behind: an empty file in our cache folder; taking it away would let two hold the lock. Of `FIXED_PATHS`
+    only what was there before: containers carry the run's label, folders can't.
     """
     file = cache_folder() / "locks" / f"laconic-so-{hashlib.sha256(engine.encode()).hexdigest()[:12]}"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -54,9 +56,11 @@ def engine_lock(
             say(f"waiting for {_holder(file)}, which runs laconic-so on the Docker engine at {engine}")
             _wait(handle, file, engine, deadline_seconds, clock)
         _write(handle, f"run {label} (process {os.getpid()})")
+        others = [path for path in FIXED_PATHS if path.exists()]
         try:
             yield
         finally:
+            _remove([path for path in FIXED_PATHS if path not in others])
             _write(handle, "")
 
 
@@ -82,6 +86,20 @@ def _taken(handle: TextIO) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    try:
+        for path in paths:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(
+            f"{error.filename}, which laconic-so left, can't be removed: {error.strerror}",
+            mend="run the harness as root, or with a rootless engine",
+        ) from error
 
 
 def _holder(file: Path) -> str:

@@ -6,6 +6,7 @@ what that needs and where its limits are is in docs/laconic-so.md.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -87,6 +88,17 @@ class LaconicSo:
             questions.check_subcommands(version)
             start, stop = questions.flags("start", version), questions.flags("stop", version)
         return cls(program, version, start, stop)
+
+    @classmethod
+    def from_json(cls, text: str) -> LaconicSo:
+        """What `to_json` gave: the same build, not asked again."""
+        told = json.loads(text)
+        return cls(Path(told["program"]), told["version"], frozenset(told["start"]), frozenset(told["stop"]))
+
+    def to_json(self) -> str:
+        """All that is known of it, for another process of the run."""
+        flags = {"start": sorted(self.start_flags), "stop": sorted(self.stop_flags)}
+        return json.dumps({"program": str(self.program), "version": self.version, **flags})
 
     @property
     def cluster_flags(self) -> bool:

@@ -31,6 +31,7 @@ from harness.waiting import until
 from reports.run import load_run
 from tests.bench.golden import bench_golden
 from tests.bench.kind_create import bench_create
+from tests.bench.taps import bench_taps
 from tests.bench.telling import spread
 
 # Short elections: a lottery of half a second a draw would drown what is measured here.
@@ -43,7 +44,7 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     words.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: what can run here)")
     words.add_argument("--pairs", type=int, default=40, help="pairs of starts (default: 40)")
-    words.add_argument("--rounds", type=int, default=2, help="recreations, half the pairs of creations (default: 2)")
+    words.add_argument("--rounds", type=int, default=2, help="recreations, half the pairs on kind (default: 2)")
     asked = words.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         words.error(f"no part is called {', '.join(sorted(unknown))}")
@@ -173,8 +174,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "rate": lambda _: bench_rate(),
     "kind-create": lambda asked: bench_create(2 * asked.rounds),
     "golden-reset": lambda asked: bench_golden(asked.rounds),
+    "taps": lambda asked: bench_taps(2 * asked.rounds),
 }
-ON_KIND = ("kind-create", "golden-reset")
+ON_KIND = ("kind-create", "golden-reset", "taps")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Cluster:
         status = {
             "addresses": [{"type": "InternalIP", "address": self.address}, {"type": "Hostname", "address": self.node}],
             "nodeInfo": {name: self.letters() for name in ("machineID", "systemUUID")} | {"bootID": "b"},
-            "images": [{"names": ["app:1"]}, {"names": ["other:1"]}],
+            "images": [{"names": ["app:1"]}, {"names": ["other:1"]}][: self._random.randint(1, 2)],
             "conditions": [condition("Ready", self.moment), condition("DiskPressure", self.moment, "False")],
         }
         self.add("nodes", self.node, spec={"providerID": f"kind://docker/{self.name}/{self.node}"}, status=status)
@@ -101,6 +101,7 @@ class Cluster:
             "conditions": [condition("Ready", self.moment)],
             "containerStatuses": [
                 {"name": "web", "ready": True, "restartCount": 0, "containerID": self.letters(), "lastState": {}}
+                | {"imageID": f"docker.io/library/import-{self.moment[:10]}@sha256:77"}
             ],
         }
         status["podIPs"] = [{"ip": status["podIP"]}]
@@ -109,6 +110,18 @@ class Cluster:
         metadata = {"generateName": stem, "labels": dict(labels)}
         owner = ("ReplicaSet", copies)
         return self.add("pods", stem + self.letters(), "app", owner=owner, metadata=metadata, spec=spec, status=status)
+
+    def with_backup(self):
+        self.add("cronjobs.batch", "backup", "app", spec={"schedule": "*/5 * * * *"}, status={})
+        return self
+
+    def run_backup(self):
+        """The time has come: the cron job's controller makes a job, and that one's a pod."""
+        backup = self.one("cronjobs.batch")
+        backup["status"] |= {"lastScheduleTime": self.moment, "lastSuccessfulTime": self.moment}
+        job = self.add("jobs.batch", "backup-29396525", "app", owner=("CronJob", backup), spec={}, status={})
+        name = f"backup-29396525-{self.letters()}"
+        self.add("pods", name, "app", owner=("Job", job), spec={}, status={"phase": "Succeeded"})
 
     def _fill_service(self):
         address = f"10.96.{self._random.randint(1, 200)}.{self._random.randint(20, 200)}"

@@ -109,3 +109,16 @@ def test_many_changes_are_counted_and_a_few_named():
     finding = judged((0.5, before), (3, {}))
     assert finding.measures["foreign_changed"] == 9
     assert "and 5 more" in finding.reason
+
+
+def test_who_reached_for_others_is_named_also_where_one_of_them_changed():
+    story = Story()
+    story.say(0.5, "bystanders.seen", containers=BEFORE)
+    story.asked(1)
+    story.say(1.2, "tap.refused", call="kind delete cluster", thing="cluster theirs", why="foreign cluster theirs")
+    story.ended(2)
+    story.say(3, "bystanders.seen", containers={"c2": NODE})
+    finding = judge("foreign-untouched", story.say(9, "case.ended").entries)
+    assert (finding.verdict, finding.signature) == (RED, "foreign-changed")
+    assert "web is gone; and the tool reached for cluster theirs (kind delete cluster)" in finding.reason
+    assert len(finding.evidence) == 3

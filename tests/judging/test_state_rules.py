@@ -191,11 +191,38 @@ def test_who_may_have_written_does_not_count_and_who_else_has_does(rule):
             row = {"manager": name, "operation": "Update", "subresource": part}
             for raw in cluster.listing[rule.resource]:
                 raw["metadata"]["managedFields"].append(row)
+            return state(cluster)
 
-        return spoil
+        return compare(state(Cluster(1).with_backup()), spoil(Cluster(2).with_backup()))
 
-    assert told(difference(written_by(rule.manager.partition(" ")[0]))) == []
-    assert "(Update of status)" in told(difference(written_by("somebody")))[1]
+    assert told(written_by(rule.manager.partition(" ")[0])) == []
+    assert "(Update of status)" in told(written_by("somebody"))[1]
+
+
+def test_what_a_cron_job_made_by_the_clock_does_not_count_and_what_others_made_does():
+    before, after = Cluster(1).with_backup(), Cluster(2).with_backup()
+    after.run_backup()
+    assert told(compare(state(before), state(after))) == []
+
+    def by_hand(cluster):
+        job = cluster.add("jobs.batch", "once", "app", spec={}, status={})
+        cluster.add("pods", "once-bcdfg", "app", owner=("Job", job), spec={}, status={"phase": "Succeeded"})
+
+    assert told(difference(by_hand)) == ["extra: jobs.batch app/once (and 1 with it)"]
+
+
+def test_a_random_name_counts_nowhere_also_where_it_begins_with_a_name_of_the_run():
+    def with_deployment(seed):
+        cluster = Cluster(seed)
+        web = cluster.add("deployments.apps", f"{cluster.name}-web", "app", spec={})
+        copies = cluster.add("replicasets.apps", f"{cluster.name}-web-{cluster.letters(9)}", "app", ("Deployment", web))
+        name = f"{copies['metadata']['name']}-{cluster.letters()}"
+        metadata = {"generateName": f"{copies['metadata']['name']}-"}
+        status = {"message": f"pod {name} is well"}
+        cluster.add("pods", name, "app", ("ReplicaSet", copies), metadata=metadata, spec={}, status=status)
+        return state(cluster)
+
+    assert told(compare(with_deployment(1), with_deployment(2))) == []
 
 
 def test_an_annotation_that_does_not_count_leaves_no_empty_place():
@@ -252,7 +279,7 @@ def test_flaws_are_ordered_by_gravity_and_name_objects_and_fields():
 def test_causes_are_told_before_their_effects():
     def spoil(cluster):
         cluster.one("endpointslices.discovery.k8s.io")["endpoints"].pop()
-        cluster.one("nodes")["status"]["images"] = []
+        cluster.one("nodes")["status"]["nodeInfo"]["bootID"] = "other"
         cluster.one("services")["spec"]["selector"] = {"app": "none"}
 
     assert [line.split()[1] for line in told(difference(spoil)) if line.startswith("changed")] == [

@@ -4,8 +4,10 @@ import pytest
 
 from harness.cuts import Moment
 from harness.journal import Entry
-from harness.judging import Verdict, judge
+from harness.judging import Finding, Verdict, judge
+from harness.judging.ledger import KnownDefect, Ledger
 from harness.judging.sweep import CONTROL, cut_points
+from harness.spec import CaseSpec, DeploymentSpec, Target
 from tests.judging.state_cluster import Cluster
 from tests.judging.story import Story
 from tests.judging.test_after_cut import state_entry, traces_entry
@@ -42,10 +44,10 @@ class Swept(Story):
             output="ready", output_path="tool.log", announced=[],
         )  # fmt: skip
 
-    def cut(self, name=POINT, bit=True, code=0, problem="", **look):
+    def cut(self, name=POINT, bit=True, code=0, problem="", like="", **look):
         at = self.at
         self.at += 10
-        self.say(at, "sweep.cut", id=name)
+        self.say(at, "sweep.cut", id=name, like=like)
         if name != CONTROL:
             self.start(at + 1, at + 2, 137, "signalled", cut=f"{name}/sigkill-group")
             if bit is not None:
@@ -78,6 +80,26 @@ def test_a_cut_point_lies_before_and_after_each_call_that_changes_something():
         "api:create:namespaces:shop:1:after",
         "api:create:namespaces:shop:2:before",
         "api:create:namespaces:shop:2:after",
+    ]
+
+
+def test_a_point_is_called_the_same_in_the_next_run():
+    calls = (
+        "api create namespaces caddy",
+        "api create namespaces af-1",
+        "api create things af-1/af-1-a",
+        "kind load af-1",
+    )
+    one, other = (
+        cut_points([call(at, name.replace("af-1", run)) for at, name in enumerate(calls)], [run, f"/site/{run}"])
+        for run in ("af-1", "af-22")
+    )
+    assert one == other
+    assert [point.id for point in one][1::2] == [
+        "api:create:namespaces:caddy:1:after",
+        "api:create:namespaces:*:2:after",
+        "api:create:things:*/*-a:1:after",
+        "kind:load:*:1:after",
     ]
 
 
@@ -128,5 +150,59 @@ def test_without_a_good_control_nothing_is_said(control):
     assert story.cut(code=1).judged().verdict is UNSEEN
 
 
+def test_a_tool_that_cant_bear_having_been_cut_is_red_at_the_control_too():
+    story = Swept().cut("first", code=1).cut(CONTROL, code=1, like="first").cut("fine")
+    assert story.judged().cuts == {"first": "start-failed", "fine": ""}
+    assert story.judged().verdict is RED
+
+
+@pytest.mark.parametrize("first", [{}, {"spoilt": True}, {"bit": False}])
+def test_what_is_red_only_after_a_golden_reset_is_the_harness_own(first):
+    assert (
+        Swept().cut("first", **first).cut(CONTROL, code=1, like="first").cut("red", code=1).judged().verdict is UNSEEN
+    )
+
+
+def test_a_control_of_which_nothing_is_known_says_nothing():
+    story = Swept().cut("first", problem="x").cut(CONTROL, problem="x", like="first").cut("red", code=1)
+    assert story.judged().verdict is UNSEEN
+
+
 def test_a_sweep_without_a_cut_is_none():
     assert Swept().cut(CONTROL).judged().verdict is UNSEEN
+
+
+def test_a_finding_tells_of_each_cut_how_it_broke():
+    story = Swept().cut(CONTROL).cut("fine").cut("red", code=1).cut("unclear", bit=False)
+    assert story.judged().cuts == {"fine": "", "red": "start-failed", "unclear": "?"}
+
+
+KNOWN = KnownDefect(
+    id="skips", tool="reference", variant="skips", scenario="every_cut", guarantee="every-cut-recovers",
+    signature="cut-not-survived", cuts={"api:create:*": "start-failed"}, cuts_at_times={"late": "start-failed"},
+    why="w", link="l",
+)  # fmt: skip
+SKIPS = CaseSpec(
+    "every_cut", "i.txt", Target("reference", "skips"), DeploymentSpec(in_use=False), ("every-cut-recovers",)
+)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "explained", "missing"),
+    [
+        ({"api:create:a:1:after": "start-failed", "fine": ""}, True, False),
+        ({"api:create:a:1:after": "start-failed", "late": "start-failed"}, True, False),
+        ({"fine": ""}, False, False),
+        ({"late": "start-failed"}, True, False),
+        ({"api:create:a:1:after": "object-missing"}, False, True),
+        ({"api:create:a:1:after": "start-failed", "api:create:b:1:after": ""}, True, True),
+        ({"api:create:a:1:after": "start-failed", "other": "start-failed"}, False, False),
+        ({"api:create:a:1:after": "start-failed", "other": "?"}, False, False),
+    ],
+)
+def test_a_known_defect_shows_at_its_own_cuts_whichever_were_tried(cuts, explained, missing):
+    red = any(told not in ("", "?") for told in cuts.values())
+    finding = Finding("every-cut-recovers", RED if red else GREEN, "", "cut-not-survived" if red else "", cuts=cuts)
+    ledger = Ledger((KNOWN,))
+    assert (ledger.explain(SKIPS, finding) is not None) == explained
+    assert bool(ledger.missing(SKIPS, [finding])) == missing

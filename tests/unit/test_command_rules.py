@@ -137,6 +137,19 @@ def test_a_create_gets_an_image_the_engine_has(line, config, added, name):
     assert decision.retain == ("--retain" in line)
 
 
+@pytest.mark.parametrize("config", ["", "nodes: [{image: my-node}]"])
+def test_nodes_are_made_of_another_image_when_one_is_retired(config):
+    call = Call("kind", ("create", "cluster"), Path("/there"), {})
+    decision = KindRules(Engine(), "my-newer", retired="my-node").decide(call, config)
+    assert words(decision) == "create cluster --image=my-newer --retain"
+
+
+def test_nodes_that_docker_removes_are_told_before():
+    assert docker("rm -f my-box mine-control-plane").clusters == ("mine-control-plane",)
+    assert docker("container remove mine-control-plane").clusters == ("mine-control-plane",)
+    assert docker("stop mine-control-plane").clusters == docker("rm my-box").clusters == ()
+
+
 def test_a_create_knows_what_was_there():
     assert kind("create cluster", KIND_CLUSTER_NAME="mine").existed
     assert not kind("create cluster", "name: mine", KIND_CLUSTER_NAME="new").existed

@@ -230,14 +230,17 @@ def test_each_signal_arrives_once(tapped, number, to_group, tmp_path):
     seen.touch()
     tapped.program("kubectl", counting(seen, tmp_path / "ready"))
     word = number.name.removeprefix("SIG")
-    with tapped.start("kubectl", start_new_session=True) as process:
-        until((tmp_path / "ready").exists, what="the program", deadline_seconds=20)
+    ready = tmp_path / "ready"
+    with tapped.start("kubectl", start_new_session=True) as process, contextlib.ExitStack() as at_the_end:
+        # it ends by that, also where something below does not hold
+        at_the_end.callback(ready.unlink, missing_ok=True)
+        until(ready.exists, what="the program", deadline_seconds=20)
         for times in (1, 2):
             (os.killpg if to_group else os.kill)(process.pid, number)
             until(lambda times=times: seen.read_text().split() == [word] * times, what="it", deadline_seconds=20)
         with contextlib.suppress(HarnessError):
             until(lambda: len(seen.read_text().split()) > 2, what="one too many", deadline_seconds=0.3)
-        (tmp_path / "ready").unlink()
+        ready.unlink()
         assert process.wait(20) == 0
     assert seen.read_text().split() == [word] * 2
 

@@ -18,7 +18,10 @@ import pytest
 import yaml
 
 from harness.errors import ClusterError, MachineError, UsageError
+from harness.tools import laconic_lock
 from harness.tools.bounded_answer import MOST_BYTES, ask, readable
+from harness.tools.deployers import laconic_so
+from harness.tools.deployments import Site
 from harness.tools.image_mirror import Shelf, serve, write_certs
 from harness.tools.laconic_images import provide, short_name, stand_in
 from harness.tools.laconic_lock import engine_lock
@@ -214,6 +217,17 @@ def test_a_call_sees_nothing_of_the_users(tmp_path, monkeypatch):
     assert "KIND_CLUSTER_NAME" not in environment
 
 
+def test_users_find_what_it_deploys_by_the_ingresss_own_secrets(tmp_path):
+    tool = laconic_so(LaconicSo.examine(program(tmp_path, "new")))
+    site = Site(tmp_path / "site", CLUSTER, "", "our-net", {"app": "afterfault/app:1"}, "some/node:1")
+    made = tool.deployer.make(site)
+    assert made.app.certificate[0] == made.app.ingress_namespace == "caddy-system"
+    assert (made.app.host, made.app.namespace) == ("app.afterfault.test", f"laconic-{CLUSTER}")
+    assert made.backup == tmp_path / "site" / "made" / "mounts" / "caddy-cert-backup" / "caddy-secrets.yaml"
+    assert tool.deployer.command(made, "stop")[-3:] == ("stop", "--perform-cluster-management", "--preserve-volumes")
+    assert tool.claims_readiness is False
+
+
 # --- programs that are not what they should be
 
 
@@ -407,6 +421,17 @@ def test_one_run_holds_an_engine_and_the_next_is_told_whose_it_is():
 
 
 @pytest.mark.usefixtures("cache")
+def test_what_releases_leave_under_fixed_names_goes_unless_it_was_there_before(tmp_path, monkeypatch):
+    left, program, theirs = (tmp_path / name for name in ("left", "program", "theirs"))
+    monkeypatch.setattr(laconic_lock, "FIXED_PATHS", (left, program, theirs, tmp_path / "never-made"))
+    theirs.write_text("mine")
+    with engine_lock("e", "x", print):
+        (left / "below").mkdir(parents=True)
+        program.write_text("etcdctl")
+    assert (left.exists(), program.exists(), theirs.read_text()) == (False, False, "mine")
+
+
+@pytest.mark.usefixtures("cache")
 def test_a_killed_holder_frees_the_engine():
     code = "import sys; from harness.tools.laconic_lock import engine_lock as e\n"
     code += "with e('e', 'x', print): print(flush=True); sys.stdin.read()"
@@ -554,3 +579,9 @@ def test_a_stand_in_is_the_runs_own_and_takes_no_name_away():
     assert engine.built == [("some/test-container:local", {"afterfault.run": "x"})]
     with pytest.raises(MachineError, match="afterfault images build"):
         provide(engine, "alpine:3.19", "afterfault/etcd-tools:1", {})
+
+
+def test_what_a_build_said_is_passed_on_to_other_processes(tmp_path):
+    build = LaconicSo.examine(program(tmp_path, "new"))
+    build.program.unlink()
+    assert LaconicSo.from_json(build.to_json()) == build

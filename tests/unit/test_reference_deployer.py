@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -194,6 +195,17 @@ def test_a_program_left_behind_holds_the_lock(deployment, monkeypatch):
         pass
 
 
+def test_a_log_followed_for_a_kind_that_is_gone_is_ended(deployment, tmp_path, capsys):
+    (tmp_path / "logs").write_text("import time\ntime.sleep(30)\n")
+    with folder.locked(deployment) as held:
+        words = ["docker", "logs", "--follow", "shop-kind-control-plane"]
+        left = subprocess.Popen(words, executable=sys.executable, cwd=tmp_path, pass_fds=(held,))
+    with folder.locked(deployment):
+        pass
+    assert left.wait(10) == -signal.SIGKILL
+    assert "left behind" in capsys.readouterr().out
+
+
 def test_a_stage_is_of_one_cluster_only(deployment):
     folder.State(deployment, "one").reach(folder.RESTORED)
     assert folder.State(deployment, "one").stage == folder.RESTORED
@@ -280,6 +292,14 @@ def test_a_stop_without_a_cluster_is_done(deployment, capsys):
     stop(deployment, persistence.BACKUP_SECRETS, programs, deployment.data)
     assert programs.calls == ["kind get clusters"]
     assert "there is no cluster shop-kind" in capsys.readouterr().out
+
+
+def test_a_stop_by_its_notes_misses_a_cluster_that_is_not_in_them(deployment):
+    programs = Scripted({"kind get clusters": "shop-kind\n"})
+    VARIANTS["stop-trusts-notes"].stop(deployment, persistence.BACKUP_SECRETS, programs, deployment.data)
+    assert programs.calls == []
+    stop(deployment, persistence.BACKUP_SECRETS, programs, deployment.data)
+    assert "kind delete cluster --name=shop-kind" in programs.calls
 
 
 def test_no_kubeconfig_is_told(monkeypatch):
@@ -610,6 +630,53 @@ def test_no_backup_is_told_and_no_failure(tmp_path, capsys, text, words):
         (tmp_path / "secrets.yml").write_text(text)
     SecretBackup(tmp_path / "secrets.yml", ()).restore(Shelf())
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("listed", "left", "said"),
+    [
+        (True, None, ["lost: Secret caddy-system/tls"]),
+        (True, "", ["lost: Secret caddy-system/tls"]),
+        (True, "whole", []),
+        (False, "", []),
+    ],
+)
+def test_what_a_backup_no_longer_has_is_told(tmp_path, capsys, listed, left, said):
+    file = tmp_path / "secrets.yml"
+    backup = SecretBackup(file, ("caddy-system",), listed=listed)
+    backup.save(Shelf(secret()))
+    file.write_text({"whole": file.read_text()}.get(left, left or ""))
+    if left is None:
+        file.unlink()
+    backup.restore(Shelf())
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("lost: ")] == said
+
+
+def test_a_list_that_cannot_be_read_is_a_failure(tmp_path):
+    (tmp_path / "secrets.json").write_text("[")
+    with pytest.raises(Failed, match=r"secrets\.json"):
+        SecretBackup(tmp_path / "secrets.yml", ()).restore(Shelf())
+
+
+def test_a_defect_restores_into_one_cluster_only(deployment):
+    def start_in_a_new_cluster():
+        start = start_of(deployment, Scripted({}), "restores-once")
+        start.__dict__["_kube"] = shelf = Shelf()
+        folder.State(deployment, "shop-kind").forget()
+        start.restore_secrets_once()
+        return [each["metadata"]["name"] for each in shelf.applied]
+
+    assert start_in_a_new_cluster() == ["app-shop"]
+    SecretBackup(deployment.data / "secrets.yml", ("caddy-system",)).save(Shelf(secret()))
+    assert start_in_a_new_cluster() == ["app-shop", "tls"]
+    assert start_in_a_new_cluster() == []
+
+
+@pytest.mark.parametrize(("off", "deleted"), [("", False), ("a1b2\n", True)])
+def test_a_defect_deletes_a_cluster_that_is_off(deployment, off, deleted):
+    programs = Scripted({"docker ps": off})
+    start_of(deployment, programs, "deletes-dead").delete_dead()
+    assert ("kind delete cluster --name=shop-kind" in programs.calls) is deleted
 
 
 @pytest.mark.parametrize("text", ["]", "just words", json.dumps({"kind": "ConfigMap"})])

@@ -14,7 +14,7 @@ import requests.exceptions
 
 from harness.clusters.kube_api import Answer
 from harness.clusters.lease import Mark
-from harness.clusters.ownership import LABEL_VARIABLE
+from harness.clusters.ownership import LABEL_VARIABLE, owned_processes
 from harness.errors import ClusterError, MachineError
 from harness.journal import Journal
 from harness.judging.state import compare, state_of
@@ -302,6 +302,23 @@ def test_a_process_that_does_not_end_is_told_and_one_that_ends_is_not(monkeypatc
         process.kill()
         process.wait()
     assert traces.seen_traces(traces.TraceLook({}, label))["processes"] == []
+
+
+def test_what_stood_before_the_tool_came_is_no_trace_of_it(monkeypatch):
+    monkeypatch.setattr(traces, "_PROCESS_SECONDS", 0.3)
+    label = f"standing-{os.getpid()}"
+    with contextlib.ExitStack() as ended:
+
+        def start(seconds):
+            process = subprocess.Popen(["/bin/sleep", seconds], env={LABEL_VARIABLE: label})
+            ended.callback(process.wait)
+            ended.callback(process.kill)
+
+        start("60.5")
+        look = traces.TraceLook({}, label, frozenset(owned_processes(label)))
+        assert traces.seen_traces(look)["processes"] == []
+        start("61.5")
+        assert traces.seen_traces(look)["processes"] == ["sleep 61.5"]
 
 
 def test_of_the_engine_only_what_is_the_runs_or_known_to_be_the_tools_is_told():

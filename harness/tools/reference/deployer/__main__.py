@@ -15,7 +15,6 @@ from harness.tools.reference.deployer.errors import Failed, WrongUsage
 from harness.tools.reference.deployer.folder import locked, scratch
 from harness.tools.reference.deployer.programs import Programs
 from harness.tools.reference.deployer.start import Start
-from harness.tools.reference.deployer.stop import stop
 from harness.tools.reference.deployer.variants import VARIANTS, Variant
 
 
@@ -44,7 +43,7 @@ def _run(variant: Variant, action: str, deployment: Deployment) -> None:
     with locked(deployment) as held, scratch(deployment) as files:
         programs = Programs(held)
         if action == "stop":
-            stop(deployment, variant.persistence, programs, files)
+            variant.stop(deployment, variant.persistence, programs, files)
             print("stopped", flush=True)
             return
         start = Start(deployment, variant.persistence, variant.install, programs, files)

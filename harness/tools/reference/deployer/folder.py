@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from harness.errors import WaitTimeout
 from harness.tools.reference.deployer.deployment import Deployment
 from harness.tools.reference.deployer.errors import Failed
@@ -18,6 +20,7 @@ from harness.waiting import until
 # How far a cluster of ours has come.
 NOTHING, CREATED, RESTORED = "", "created", "restored"
 _LOCK_SECONDS = 300.0
+_FOLLOWER = ["docker", "logs"]
 
 
 @contextlib.contextmanager
@@ -25,17 +28,18 @@ def locked(deployment: Deployment) -> Iterator[int]:
     """One call at a time on a folder; gives the descriptor that holds the lock.
 
     The lock is its inheritors' too: a kind left behind by a killed call is waited for, as it would delete
-    by name what the next call creates.
+    by name what the next call creates. What that kind in turn left behind, and would never end, is ended.
 
     Raises:
         Failed: another call is still at it after five minutes.
     """
     deployment.data.mkdir(parents=True, exist_ok=True)
-    file = os.open(deployment.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    place = deployment.data / "lock"
+    file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _try_lock(file):
             print("note: waiting for another call's programs to end", flush=True)
-            until(lambda: _try_lock(file), what="the lock", deadline_seconds=_LOCK_SECONDS, every_seconds=0.2)
+            until(lambda: _wins(file, place), what="the lock", deadline_seconds=_LOCK_SECONDS, every_seconds=1.0)
         yield file
     except WaitTimeout as error:
         raise Failed(str(error)) from error
@@ -101,3 +105,30 @@ def _try_lock(file: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _wins(file: int, place: Path) -> bool:
+    if _try_lock(file):
+        return True
+    _end_followers(place)
+    return False
+
+
+def _end_followers(lock: Path) -> None:
+    """End each ``docker logs --follow`` whose kind is gone.
+
+    Kind waits for a line of its node's log, and dies in the next moment of writing to a caller that is not there.
+    """
+    holders = {process.pid: process for process in psutil.process_iter() if _holds(process, lock)}
+    for process in holders.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.ppid() not in holders and [Path(word).name for word in process.cmdline()[:2]] == _FOLLOWER:
+                print("note: ending a docker logs that was left behind", flush=True)
+                process.kill()
+
+
+def _holds(process: psutil.Process, lock: Path) -> bool:
+    try:
+        return process.pid != os.getpid() and any(Path(one.path) == lock for one in process.open_files())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False

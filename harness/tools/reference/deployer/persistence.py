@@ -40,7 +40,8 @@ class Persistence:
     Args:
         mounts: whether etcd's data and the PKI lie in the deployment folder.
         prepare: called before a cluster is created over existing data.
-        backup: what is copied of secrets: ``""`` nothing, ``exact``, or ``text``, which is right for text only.
+        backup: what is copied of secrets: ``""`` nothing, ``exact``, ``text``, which is right for text only, or
+            ``unlisted``, without a list of what has to be there.
     """
 
     mounts: bool
@@ -82,6 +83,7 @@ BACKUP_SECRETS = Persistence(mounts=False, prepare=leave_alone, backup="exact")
 
 # Defects.
 BACKUP_AS_TEXT = Persistence(mounts=False, prepare=leave_alone, backup="text")
+BACKUP_UNLISTED = Persistence(mounts=False, prepare=leave_alone, backup="unlisted")
 DROP_RBAC = Persistence(mounts=True, prepare=partial(_keep_core, more=store_keys.RBAC))
 DROP_CNI = Persistence(mounts=True, prepare=partial(_keep_core, more=store_keys.CNI))
 OTHER_ETCD = Persistence(mounts=True, prepare=partial(_keep_core, image="other_etcd_tools"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,22 @@ _NOT_OURS = "kubernetes.io/service-account-token"
 
 
 class SecretBackup:
-    """The file ``data/secrets.yml``.
+    """The file ``data/secrets.yml``, and beside it a list of what has to be in it.
 
     Args:
-        file: it.
+        file: the first.
         namespaces: whose secrets are kept.
         as_text: write values as readable text, which is right for text only.
+        listed: keep the list, and say what is lost by it.
     """
 
-    def __init__(self, file: Path, namespaces: tuple[str, ...], *, as_text: bool = False) -> None:
-        self._file, self.namespaces, self._as_text = file, namespaces, as_text
+    def __init__(self, file: Path, namespaces: tuple[str, ...], *, as_text: bool = False, listed: bool = True) -> None:
+        self._file, self.namespaces, self._as_text, self._listed = file, namespaces, as_text, listed
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a copy."""
+        return self._file.exists()
 
     def save(self, kube: Kube) -> None:
         """Write down all secrets there are.
@@ -40,16 +47,35 @@ class SecretBackup:
             if secret.get("type") != _NOT_OURS
         ]
         replace(self._file, yaml.safe_dump_all(secrets, sort_keys=True))
+        if self._listed:
+            replace(self._list, json.dumps([_place(secret) for secret in secrets]))
         print(f"saved: {len(secrets)} secrets", flush=True)
 
     def restore(self, kube: Kube) -> None:
-        """Apply all secrets written down; their namespaces have to be there.
+        """Apply all secrets written down; their namespaces have to be there. Says which the file no longer has.
 
         Raises:
-            Failed: the file can't be read, or the API refused one.
+            Failed: the file or the list can't be read, or the API refused one.
         """
-        for secret in self._read():
+        secrets = self._read()
+        for secret in secrets:
             kube.apply(secret)
+        there = {_place(secret) for secret in secrets}
+        for place in self._expected():
+            if place not in there:
+                print(f"lost: Secret {place}", flush=True)
+
+    @property
+    def _list(self) -> Path:
+        return self._file.with_suffix(".json")
+
+    def _expected(self) -> list[str]:
+        if not self._listed or not self._list.exists():
+            return []
+        try:
+            return [str(place) for place in json.loads(self._list.read_text())]
+        except (OSError, ValueError, TypeError) as error:
+            raise Failed(f"{self._list}: {error}") from error
 
     def _read(self) -> list[dict[str, Any]]:
         try:
@@ -83,6 +109,10 @@ _METADATA = ("name", "namespace", "labels", "annotations")
 
 def _is_secret(read: object) -> bool:
     return isinstance(read, dict) and read.get("kind") == "Secret" and isinstance(read.get("metadata"), dict)
+
+
+def _place(secret: dict[str, Any]) -> str:
+    return f"{secret['metadata'].get('namespace')}/{secret['metadata'].get('name')}"
 
 
 def _text(value: str) -> str:

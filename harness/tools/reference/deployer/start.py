@@ -97,14 +97,34 @@ class Start:
 
     # Defects.
 
+    def delete_dead(self) -> None:
+        """Deletes the cluster when a node of it is off, instead of waking it, and with it what was not saved."""
+        filters = (f"--filter=label={KIND_LABEL}={self._deployment.cluster}", "--filter=status=exited")
+        if self._programs.run("docker", "ps", "--all", "--quiet", *filters):
+            print(f"note: cluster {self._deployment.cluster} is dead, and goes", flush=True)
+            self._cluster.delete()
+            self._state.forget()
+
     def delete_foreign(self) -> None:
-        """Deletes other clusters on the engine; only those called foreign-..., should no harness protect the rest."""
+        """Deletes other clusters on the engine, and takes no notice whether that worked.
+
+        Only those called foreign-..., should no harness protect the rest.
+        """
         seen = self._programs.run(
             "docker", "ps", "--all", f"--filter=label={KIND_LABEL}", f'--format={{{{.Label "{KIND_LABEL}"}}}}'
         ).split()
         for name in sorted({*seen, *cluster.listed(self._programs)} - {self._deployment.cluster}):
             if name.startswith("foreign-"):
-                Cluster(name, self._programs).delete()
+                self._programs.attempt("kind", "delete", "cluster", f"--name={name}")
+
+    def restore_secrets_once(self) -> None:
+        """Takes what was restored into an earlier cluster for restored."""
+        done = self._deployment.data / "restored"
+        if self._backup and not done.exists():
+            self.restore_secrets()
+            if self._backup.exists:
+                done.touch()
+        self._state.reach(folder.RESTORED)
 
     def note_start(self) -> None:
         """Remembers whether the last start was cut."""
@@ -186,4 +206,9 @@ def backup_of(deployment: Deployment, persistence: Persistence) -> SecretBackup 
     if not persistence.backup:
         return None
     namespaces = (ingress.NAMESPACE, deployment.namespace)
-    return SecretBackup(deployment.data / "secrets.yml", namespaces, as_text=persistence.backup == "text")
+    return SecretBackup(
+        deployment.data / "secrets.yml",
+        namespaces,
+        as_text=persistence.backup == "text",
+        listed=persistence.backup != "unlisted",
+    )

@@ -43,6 +43,15 @@ def stop(deployment: Deployment, persistence: Persistence, programs: Programs, s
     state.forget()
 
 
+def stop_by_notes(deployment: Deployment, persistence: Persistence, programs: Programs, scratch: Path) -> None:
+    """Defect: takes a cluster that is not in its notes for none, though a killed start may have made one."""
+    state = folder.State(deployment, deployment.cluster)
+    if state.stage == folder.NOTHING:
+        print(f"note: there is no cluster {deployment.cluster}", flush=True)
+        return
+    stop(deployment, persistence, programs, scratch)
+
+
 def _save_and_empty(deployment: Deployment, persistence: Persistence, cluster: Cluster, scratch: Path) -> None:
     """With secrets at stake a cluster that does not answer is not deleted."""
     backup = backup_of(deployment, persistence)
