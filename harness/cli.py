@@ -76,7 +76,8 @@ def rejudge(run: Path, ledger: Path | None) -> None:
     for text in told:
         click.echo(text)
     findings = sum(len(case.findings) for case in result.cases)
-    click.echo(f"{len(result.cases)} cases, {findings} findings judged again: {len(told)} differ")
+    cases = "1 case" if len(result.cases) == 1 else f"{len(result.cases)} cases"
+    click.echo(f"{cases}, {findings} findings judged again: {len(told)} differ")
     sys.exit(2 if result.unreadable else 1 if told else 0)
 
 

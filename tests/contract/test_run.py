@@ -68,7 +68,7 @@ def test_a_run_leaves_what_the_design_promises(finished):
 
 def test_rejudge_needs_no_etcd_and_finds_the_same(run):
     code, said = afterfault("rejudge", run, without_etcd=True)
-    assert (code, said) == (0, "1 cases, 12 findings judged again: 0 differ\n")
+    assert (code, said) == (0, "1 case, 12 findings judged again: 0 differ\n")
     assert afterfault("doctor", without_etcd=True)[0] == 4
 
 
