@@ -92,7 +92,11 @@ class Shelf:
 
     def apply(self, manifest):
         self.applied.append(manifest)
-        self.objects.append(manifest)
+        taken_up = {"status": {"phase": "Available"}} if manifest["kind"] == "PersistentVolume" else {}
+        self.objects.append(manifest | taken_up)
+
+    def wait(self, what, look):
+        assert look(), what
 
     def create(self, manifest):
         if self.find(manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace", "")):

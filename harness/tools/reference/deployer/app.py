@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from functools import partial
 from typing import Any
 
 from harness.tools.reference.deployer.deployment import Deployment
@@ -46,6 +47,8 @@ class App:
         for manifest in self._objects:
             if manifest["kind"] not in leave_out:
                 self._kube.apply(manifest)
+            if manifest["kind"] == "PersistentVolume":
+                self._kube.wait("the volume to be taken up", partial(self._is_taken_up, manifest))
 
     def delete(self) -> None:
         """Delete every object but the namespace, each after what uses it, and wait until all are gone.
@@ -72,6 +75,11 @@ class App:
             return True
         # a volume whose claim is gone never binds again
         return any(each and each["kind"] == "PersistentVolume" and _is_released(each) for each in found)
+
+    def _is_taken_up(self, volume: dict[str, Any]) -> bool:
+        """A claim that comes while a volume is first looked at conflicts with that, and is bound 15 s later."""
+        found = self._find(volume)
+        return bool(found and found.get("status", {}).get("phase", "Pending") != "Pending")
 
     def _find(self, manifest: dict[str, Any]) -> dict[str, Any] | None:
         metadata = manifest["metadata"]
