@@ -41,7 +41,7 @@ def images(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The proofs that the harness itself is right."""
     install(session)
-    session.run("pytest", "tests", "-n", "2", "--ignore=tests/bench", *session.posargs)
+    session.run("pytest", "tests", "-n", "2", "--ignore=tests/bench", "--durations=20", *session.posargs)
 
 
 @nox.session
