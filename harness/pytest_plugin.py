@@ -215,7 +215,7 @@ def _let_children_be_signalled() -> None:
 
     A handler that does nothing still ignores them here, and is not passed on.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
 

@@ -2,15 +2,14 @@
 
     command_shim.py SOCKET PROGRAM LC_CTYPE_WAS_SET WORD...
 
-To the tool it is the program: same stdin, stdout and stderr, same exit code, and it dies of the signal
-that the program died of. A signal to this process alone is passed on; one to the whole group has
-reached the program already and is not sent twice (`_Watcher` tells the two apart). When this process is
-killed the program is killed with it, as if the tool had killed the program itself. When the tap is gone
-it ends with 125.
+To the tool it is the program: same stdin, stdout and stderr, same exit code, and it dies of the signal that the
+program died of. A signal to this process alone is passed on; one to the whole group has reached the program already
+and is not sent twice (`_Watcher` tells the two apart). When this process is killed the program is killed with it, as
+if the tool had killed the program itself. When the tap is gone it ends with 125.
 
-Standard library only and no import of the harness; and of that only what is built in or small,
-because a tool waits for it: ``json``, ``signal`` and ``socket`` together take longer to import than
-everything else here takes to run. So a message is no JSON, but strings with their lengths in front.
+Standard library only and no import of the harness; and of that only what is built in or small, because a tool waits
+for it: ``json``, ``signal`` and ``socket`` together take longer to import than everything else here takes to run. So
+a message is no JSON, but strings with their lengths in front.
 """
 
 from __future__ import annotations
@@ -43,11 +42,7 @@ class Line:
         self._stream = stream
 
     def say(self, *parts: bytes) -> None:
-        """Send one message.
-
-        Raises:
-            TapGoneError: the other end is closed.
-        """
+        """Send one message; TapGoneError when the other end is closed."""
         body = b"".join(len(part).to_bytes(_LENGTH, "big") + part for part in parts)
         try:
             _write(self._stream.fileno(), len(body).to_bytes(_LENGTH, "big") + body)
@@ -55,11 +50,7 @@ class Line:
             raise TapGoneError from error
 
     def hear(self) -> list[bytes]:
-        """Wait for the next message.
-
-        Raises:
-            TapGoneError: the other end is closed.
-        """
+        """Wait for the next message; TapGoneError when the other end is closed."""
         body = self._take(int.from_bytes(self._take(_LENGTH), "big"))
         parts = []
         while body:
@@ -149,10 +140,8 @@ def _leave(code: bytes, stdout: bytes, stderr: bytes) -> int:
 def _run(order: list[bytes], prctl: object) -> tuple[bytes, bytes]:
     """Run a program to its end; returns its code, and its standard output where the tap asked for it.
 
-    Args:
-        order: the program's path, whether to capture (``1`` or nothing), a file for its stdin or nothing, the
-            number of its words, its words (its own name first), and its environment as ``NAME=value``.
-        prctl: of the C library.
+    The order: the program's path, whether to capture (``1`` or nothing), a file for its stdin or nothing, the
+    number of its words, its words (its own name first), and its environment as ``NAME=value``.
     """
     path, capture, stdin, count, *rest = order
     arguments, pairs = rest[: int(count)], rest[int(count) :]
@@ -202,8 +191,7 @@ def _fork(prctl: object) -> int:
 
 def _attend(child: int, signals: _Signals, watcher: _Watcher, output: int) -> tuple[int, bytes]:
     """Read and pass on signals until the child has ended, and its output too; returns its status and output."""
-    pieces: list[bytes] = []
-    status = -1
+    pieces, status = list[bytes](), -1
     while status < 0 or output >= 0:
         ready = select.select([signals.reader] + [output] * (output >= 0), [], [])[0]
         if output in ready:
@@ -211,8 +199,8 @@ def _attend(child: int, signals: _Signals, watcher: _Watcher, output: int) -> tu
             if not pieces[-1]:
                 os.close(output)
                 output = -1
-        for number in os.read(signals.reader, _PIECE) if signals.reader in ready else ():
-            if number in _PASSED_ON and status < 0 and not watcher.has_seen(number):
+        for number in watcher.missed(signals) if signals.reader in ready else ():
+            if status < 0:
                 os.kill(child, number)
         if status < 0:
             ended, found = os.waitpid(child, os.WNOHANG)
@@ -242,32 +230,35 @@ class _Signals:
 
 
 class _Watcher:
-    """A process in the same group that does nothing but keep the signals it gets.
-
-    A signal that this process got and the watcher did not was meant for this process alone.
-    """
+    """A process in the group that only keeps what signals it gets: one that it did not get was meant for us alone."""
 
     def __init__(self, prctl: object) -> None:
         self._prctl = prctl
         self._begin()
 
-    def has_seen(self, number: int) -> bool:
-        """Whether the whole group got that signal."""
-        # Changes nothing, but waits for the kernel to be done with a signal it is just giving to a group.
-        os.setpgid(self._pid, os.getpgrp())
-        handle = os.open(f"/proc/{self._pid}/status", os.O_RDONLY)
-        pending = int(_read(handle).partition(b"ShdPnd:")[2].split(None, 1)[0], 16)
-        os.close(handle)
-        if not pending >> (number - 1) & 1:
-            return False
-        self.end()  # it can't tell a second one from the first
-        self._begin()
-        return True
+    def missed(self, signals: _Signals) -> set[int]:
+        """What this process got since the last time and its group did not; several of a kind count as one."""
+        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED_ON)
+        got = set(os.read(signals.reader, _PIECE)).intersection(_PASSED_ON)
+        seen = _kept(self._pid)
+        if got & seen:
+            self._renew()  # it can't tell a second one from the first
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        return got - seen
 
-    def end(self) -> None:
-        """Nothing is left of it."""
-        os.kill(self._pid, _signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+    def end(self, pid: int = 0) -> None:
+        """Nothing is left of it, or of a former one."""
+        os.kill(pid or self._pid, _signal.SIGKILL)
+        os.waitpid(pid or self._pid, 0)
+
+    def _renew(self) -> None:
+        """Another one; what the whole group got before it was there, this process need not hear of again."""
+        former = self._pid
+        self._begin()
+        again = _kept(former) - _kept(self._pid)
+        self.end(former)
+        for number in again:
+            _signal.sigtimedwait([number], 0)
 
     def _begin(self) -> None:
         mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED_ON)
@@ -278,6 +269,16 @@ class _Watcher:
         os.closerange(0, 65536)
         while True:
             _signal.pause()
+
+
+def _kept(pid: int) -> set[int]:
+    """The signals a watcher got."""
+    # Changes nothing, but waits for the kernel to be done with a signal it is just giving to a group.
+    os.setpgid(pid, os.getpgrp())
+    handle = os.open(f"/proc/{pid}/status", os.O_RDONLY)
+    pending = int(_read(handle).partition(b"ShdPnd:")[2].split(None, 1)[0], 16)
+    os.close(handle)
+    return {number for number in _PASSED_ON if pending >> (number - 1) & 1}
 
 
 def _read(handle: int, size: int = -1) -> bytes:

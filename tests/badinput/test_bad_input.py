@@ -120,7 +120,8 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path):
     returned, said = call(disk / "run", *ONE_CASE, prefix=on_a_small_disk)
     assert returned == 4
     assert re.search(r"\d+ MiB are free for the run folder; a run needs 512 MiB", said)
-    fill = f"(sleep 3; head -c 2G /dev/zero > {disk}/ballast 2>/dev/null) &"
+    begun = f"timeout 120 sh -c 'until ls {disk}/run2/cases/*/journal.jsonl; do sleep 0.05; done' >/dev/null 2>&1"
+    fill = f"({begun}; head -c 2G /dev/zero > {disk}/ballast 2>/dev/null) &"
     on_a_filling_disk = [*mount, f'mount -t tmpfs -o size=600m none {disk} && {fill} exec "$@"', "sh"]
     returned, said = call(disk / "run2", *ONE_CASE, prefix=on_a_filling_disk)
     assert returned == 4, said[-2000:]

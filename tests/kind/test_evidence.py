@@ -126,6 +126,7 @@ def test_a_living_cluster_s_trouble_is_told_and_no_secret(kind_cluster, story, t
     assert_no_secret_is_told(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("broken")
 def test_with_a_dead_api_the_node_tells(kind_cluster, story, tmp_path):
     (node,) = kind_cluster.running()

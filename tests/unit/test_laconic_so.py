@@ -1,5 +1,6 @@
 """The adapter of laconic-so, against small programs that answer as releases of it do, and as they never should."""
 
+import contextlib
 import errno
 import io
 import json
@@ -27,6 +28,7 @@ from harness.tools.laconic_images import provide, short_name, stand_in
 from harness.tools.laconic_lock import engine_lock
 from harness.tools.laconic_so import LaconicSo
 from harness.tools.laconic_stack import SHIPPED_TEST, DeploymentPlan, is_shared
+from harness.waiting import until
 
 CLUSTER = "af-0123456789-one"
 
@@ -333,14 +335,18 @@ def test_a_child_that_keeps_the_output_open_holds_nothing_up(tmp_path):
     path = script(tmp_path, f"#!/bin/sh\nsetsid sleep 20 &\necho $! > {tmp_path}/child\necho 1.1.0\n")
     with pytest.raises(MachineError, match="did not end within"):
         LaconicSo.examine(path, answer_seconds=0.5)
-    for process in psutil.process_iter(["cmdline"]):
-        if process.info["cmdline"] == ["sleep", "20"]:
-            process.kill()
+    psutil.Process(int((tmp_path / "child").read_text())).kill()
 
 
 def gone_or_dead(pid):
-    if psutil.pid_exists(pid):
-        assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    """Soon: a signal that kills has been sent when it arrives, and not before."""
+    until(lambda: not psutil.pid_exists(pid) or is_zombie(pid), what="its end", deadline_seconds=10)
+
+
+def is_zombie(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 @pytest.mark.parametrize("first_line", ["#!/nowhere/python\n", "\x7fELF nonsense\n"])
