@@ -153,7 +153,9 @@ SEEDED = {
 }
 
 
-@pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "image" else []) for name in SEEDED]
+)
 def test_seeded_differences_are_found_by_name(deployed, story, name):
     spoilers, words = SEEDED[name]
     for spoil in spoilers:
@@ -162,6 +164,7 @@ def test_seeded_differences_are_found_by_name(deployed, story, name):
     assert [word for word in words if word not in text] == [], text
 
 
+@pytest.mark.slow
 def test_a_namespace_that_never_goes_is_found(deployed, story):
     a_stuck_namespace(deployed)
     lines = difference(story)
