@@ -120,7 +120,7 @@ class DeployStage(Stage):
         """Does the app answer, the moment the tool says that it is done; are the nodes gone, when it was a stop?"""
         if task.name == STOP:
             self.journal.append("probe.nodes_at_exit", clusters=self.cluster.names)
-        if task.name == START and (run.outcome, run.exit_code) == ("exited", 0):
+        if task.name == START and run.is_done:
             reply = AppClient(self.made.app).get()
             claims = self.tool.claims_readiness
             self.journal.append("probe.app_at_exit", claims=claims, ready=reply.good, text=reply.text)
@@ -173,7 +173,7 @@ class DeployStage(Stage):
         """What a story begins with is told apart from what it tells: nothing before READY is judged."""
         self.step(f"{self.tool.target.label}: the first start")
         run = self.call(Start())
-        if (run.outcome, run.exit_code) != ("exited", 0):
+        if not run.is_done:
             raise ClusterError(f"the first start {run.outcome} with {run.exit_code}: there is nothing to bring back")
         await_ready(self.cluster.kubeconfig, 1, self.clock)
         self.step("users come")

@@ -28,7 +28,6 @@ from harness.probes.deployment import observe_app
 from harness.probes.kubernetes.rest import Patience
 from harness.probes.kubernetes.state import RECOVERED, REFERENCE, StateLook, observe_state
 from harness.probes.traces import Engine, TraceLook, observe_traces
-from harness.tools import ToolRun
 from harness.tools.deployments import Start
 from harness.tools.site_copy import SiteCopy
 from harness.waiting import until
@@ -180,14 +179,14 @@ class Sweep:
                 self._stage.call(Start(Cut(self._by, point)))
             between()
             run = self._stage.call(Start())
-            self._look(RECOVERED, _PATIENT if _is_done(run) else _SHORT)
+            self._look(RECOVERED, _PATIENT if run.is_done else _SHORT)
         except HarnessError as error:  # of this cut; the next one begins from a clean state again
             problem = f"{type(error).__name__}: {error}"
         self._stage.journal.append("sweep.ended", id=name, problem=problem)
 
     def _uncut(self) -> None:
         run = self._stage.call(Start())
-        if not _is_done(run):
+        if not run.is_done:
             raise ClusterError(f"a start that nobody cut {run.outcome} with {run.exit_code}")
 
     def _from_nothing(self) -> None:
@@ -265,10 +264,6 @@ class Sweep:
     def _names(self) -> dict[str, str]:
         clusters = dict.fromkeys(self._stage.cluster.names, "<cluster>")
         return clusters | {str(self._site): "<site>"}
-
-
-def _is_done(run: ToolRun) -> bool:
-    return (run.outcome, run.exit_code) == ("exited", 0)
 
 
 def _is_birth(point: CutPoint) -> bool:

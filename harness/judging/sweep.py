@@ -13,6 +13,7 @@ from harness.judging.after_cut import no_traces_left, same_state_as_uncut
 from harness.judging.case import READY, Case
 from harness.judging.deployment import app_reachable, restart_succeeds
 from harness.judging.observed import Flaw, Promise, listed
+from harness.judging.tool_runs import CALLS
 from harness.judging.verdict import KEPT_CUT, UNCLEAR_CUT, Finding, Verdict
 
 # A start from the same state that nobody cut. That state is a cut start's as well: it has to end as that one does.
@@ -21,7 +22,6 @@ _EVERY = Promise("every-cut-recovers", "sweep.cut")
 _BEGIN, _END = "sweep.cut", "sweep.ended"
 _RULES = (restart_succeeds, app_reachable, same_state_as_uncut, no_traces_left)
 _REFERENCES = ("probe.k8s.state", "probe.traces")
-_CALLS = ("tap.api_call", "tap.command")
 _HOUR = 3600.0
 
 
@@ -87,7 +87,7 @@ def passed_calls(entries: Sequence[Entry], names: Collection[str] = ()) -> Itera
 
     A call that changes nothing is no place: a tool that ends there has done just as much as before it.
     """
-    calls = [entry for entry in entries if entry.kind in _CALLS and entry.data.get("mutating", True)]
+    calls = [entry for entry in entries if entry.kind in CALLS and entry.data.get("mutating", True)]
     before: list[str] = []
     for entry in sorted(calls, key=lambda call: float(call.data["began"])):
         before.append(entry.data["call"])

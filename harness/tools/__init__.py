@@ -78,6 +78,11 @@ class ToolRun:
     seconds: float
     output: Path
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it said so: it ended by itself, with 0."""
+        return (self.outcome, self.exit_code) == ("exited", 0)
+
 
 @dataclass(frozen=True, slots=True)
 class DeployTool:

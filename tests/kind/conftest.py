@@ -11,27 +11,23 @@ from harness.clusters import kind
 from harness.clusters.golden import Golden
 from harness.clusters.kube_api import KubeApi, super_admin_of
 from harness.clusters.ownership import Ownership
-from harness.errors import MachineError
 from harness.journal import Journal
 from harness.judging import judge_so_far
 from harness.judging.guarantees import GUARANTEES
 from harness.spec import CaseSpec, KindSpec, Target
 from harness.stage import KindWords
 from harness.stages import kind_setup
+from tests.kind.needs import kind_needed
 
 SPEC = KindSpec()
 CASE = CaseSpec("proof", "000_ef3e953d37b9f50a.txt", Target("reference", "none"), SPEC, tuple(GUARANTEES))
 
 
 @contextlib.contextmanager
-def living_cluster(work, spec, require):
+def living_cluster(work, spec, config):
     """A real cluster, ready, gone at the end with everything that came with it."""
-    try:
+    with kind_needed(config):
         setup = kind_setup(KindWords(), spec)
-    except MachineError as error:
-        if "kind" in require.split(","):
-            raise
-        pytest.skip(f"kind is not ready here: {error}")
     ownership = Ownership(f"test-{os.getpid()}-{time.time_ns()}", work / "owned")
     journal = Journal(work / "journal.jsonl", time.monotonic)
     cluster = kind.KindCluster(spec, setup, work / "owned" / "cluster", journal, ownership)
@@ -47,7 +43,7 @@ def living_cluster(work, spec, require):
 
 @pytest.fixture(scope="session")
 def kind_cluster(tmp_path_factory, pytestconfig):
-    with living_cluster(tmp_path_factory.mktemp("kind"), SPEC, pytestconfig.getoption("--require")) as cluster:
+    with living_cluster(tmp_path_factory.mktemp("kind"), SPEC, pytestconfig) as cluster:
         yield cluster
 
 

@@ -17,7 +17,7 @@ from harness.clusters.bystanders import look
 from harness.clusters.docker_engine import open_engine
 from harness.clusters.lease import CLUSTER_LABEL, RUN_LABEL, Mark
 from harness.clusters.ownership import Ownership
-from harness.errors import LeftoverError, MachineError
+from harness.errors import LeftoverError
 from harness.journal import Journal
 from harness.nodeimage import pick_node_image, tool_paths
 from harness.taps.command_call import Hooks
@@ -25,34 +25,29 @@ from harness.taps.command_tap import CommandTap
 from harness.taps.engine_view import EngineView
 from harness.waiting import until
 from tests.contract.small_image import SMALL, small_image
+from tests.kind.needs import kind_needed
 
 pytestmark = pytest.mark.kind
 THEIRS = f"foreign-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="module")
-def programs():
-    try:
+def programs(pytestconfig):
+    with kind_needed(pytestconfig):
         tools = tool_paths()
-    except MachineError as error:
-        pytest.skip(str(error))
     return {"kind": tools.kind, "kubectl": tools.kubectl, "docker": Path(shutil.which("docker"))}
 
 
 @pytest.fixture(scope="module")
-def node_image():
-    try:
+def node_image(pytestconfig):
+    with kind_needed(pytestconfig):
         return pick_node_image().reference
-    except MachineError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
-def client():
-    try:
+def client(pytestconfig):
+    with kind_needed(pytestconfig):
         opened = open_engine()
-    except MachineError as error:
-        pytest.skip(str(error))
     with contextlib.closing(opened), small_image(opened, disk_mib=1):
         yield opened
 

@@ -10,7 +10,6 @@ import pytest
 import trustme
 import yaml
 
-from harness.errors import MachineError
 from harness.nodeimage import deployment_images
 from harness.nodeimage.engine import image_labels
 from harness.nodeimage.pins import choose_pair
@@ -18,6 +17,7 @@ from harness.nodeimage.process import CommandError, run
 from harness.spec import KindSpec
 from harness.waiting import until
 from tests.kind.conftest import living_cluster
+from tests.kind.needs import kind_needed
 
 pytestmark = [pytest.mark.kind, pytest.mark.slow]
 MANIFESTS = Path(__file__).with_name("ingress.yaml")
@@ -26,18 +26,14 @@ BINARY = bytes(range(256)) * 3
 SPEC = KindSpec(ports=((0, 80), (0, 443)))
 
 
-def have(name, require):
-    try:
+def have(name, config):
+    with kind_needed(config):
         return deployment_images.find(name)
-    except MachineError as error:
-        if "kind" in require.split(","):
-            raise
-        pytest.skip(str(error).splitlines()[0])
 
 
 @pytest.fixture(scope="module")
 def need(pytestconfig):
-    return lambda name: have(name, pytestconfig.getoption("--require"))
+    return lambda name: have(name, pytestconfig)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +44,7 @@ def authority():
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory, pytestconfig, need, authority):
     references = [need(name) for name in ("caddy-stand-in", "app")]
-    with living_cluster(tmp_path_factory.mktemp("ingress"), SPEC, pytestconfig.getoption("--require")) as made:
+    with living_cluster(tmp_path_factory.mktemp("ingress"), SPEC, pytestconfig) as made:
         for reference in references:
             run([str(made.setup.kind), "load", "docker-image", reference, "--name", made.name], timeout_seconds=120)
         kubectl(made, "apply", "-f", str(MANIFESTS))

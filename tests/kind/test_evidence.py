@@ -15,7 +15,6 @@ from harness.clusters.kube_store import KubeStore
 from harness.clusters.lease import CLUSTER_LABEL
 from harness.clusters.ownership import Ownership
 from harness.clusters.tool_made import ToolMadeCluster
-from harness.errors import MachineError
 from harness.journal import Journal
 from harness.probes.evidence import KIND, Evidence, Occasion
 from harness.probes.kubernetes.pod_manifests import PROBE_IMAGE
@@ -27,6 +26,7 @@ from harness.taps.command_tap import CommandTap
 from harness.taps.engine_view import EngineView
 from harness.waiting import until
 from tests.kind import used_cluster as used
+from tests.kind.needs import kind_needed
 
 pytestmark = pytest.mark.kind
 PASSWORD = "correct-horse-battery"
@@ -200,12 +200,8 @@ class Tapped:
 
 @pytest.fixture
 def tapped(tmp_path, pytestconfig):
-    try:
+    with kind_needed(pytestconfig):
         setup = kind_setup(KindWords(), KindSpec())
-    except MachineError as error:
-        if "kind" in pytestconfig.getoption("--require").split(","):
-            raise
-        pytest.skip(f"kind is not ready here: {error}")
     made = Tapped(setup, tmp_path)
     yield made
     made.end()

@@ -10,19 +10,17 @@ from harness.clusters.bystanders import look
 from harness.clusters.docker_engine import open_engine
 from harness.clusters.foreign_cluster import ForeignCluster
 from harness.clusters.ownership import Ownership
-from harness.errors import MachineError
 from harness.nodeimage import deployment_images, tool_paths
 from harness.taps.engine_view import EngineView
+from tests.kind.needs import kind_needed
 
 pytestmark = pytest.mark.kind
 
 
 @pytest.fixture(scope="module")
-def client():
-    try:
+def client(pytestconfig):
+    with kind_needed(pytestconfig):
         opened = open_engine()
-    except MachineError as error:
-        pytest.skip(str(error))
     with contextlib.closing(opened):
         yield opened
 
@@ -35,21 +33,17 @@ def owner(tmp_path):
 
 
 @pytest.fixture
-def foreign(client, owner, tmp_path):
-    try:
+def foreign(client, owner, tmp_path, pytestconfig):
+    with kind_needed(pytestconfig):
         image = deployment_images.find("etcd-tools")
-    except MachineError as error:
-        pytest.skip(str(error))
     made = ForeignCluster(client, image, f"{owner.lease.label}-foreign", tmp_path / "theirs")
     yield made
     made.remove()
 
 
-def kind(*words):
-    try:
+def kind(config, *words):
+    with kind_needed(config):
         program = tool_paths().kind
-    except MachineError as error:
-        pytest.skip(str(error))
     return subprocess.run([str(program), *words], capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
 
@@ -57,9 +51,9 @@ def seen(client, owner, foreign):
     return [one for one in look(client, owner.lease.mark, known={foreign.id}) if one.id == foreign.id]
 
 
-def test_to_kind_it_is_a_cluster(foreign):
-    assert foreign.name in kind("get", "clusters")
-    assert kind("get", "nodes", "--name", foreign.name) == [f"{foreign.name}-control-plane"]
+def test_to_kind_it_is_a_cluster(foreign, pytestconfig):
+    assert foreign.name in kind(pytestconfig, "get", "clusters")
+    assert kind(pytestconfig, "get", "nodes", "--name", foreign.name) == [f"{foreign.name}-control-plane"]
 
 
 def test_to_the_run_it_is_somebody_elses(client, owner, foreign):
@@ -68,8 +62,8 @@ def test_to_the_run_it_is_somebody_elses(client, owner, foreign):
     assert (bystander.cluster, bystander.running) == (foreign.name, True)
 
 
-def test_whoever_deletes_it_is_seen_to(client, owner, foreign):
-    kind("delete", "cluster", "--name", foreign.name)
+def test_whoever_deletes_it_is_seen_to(client, owner, foreign, pytestconfig):
+    kind(pytestconfig, "delete", "cluster", "--name", foreign.name)
     assert seen(client, owner, foreign) == []
 
 

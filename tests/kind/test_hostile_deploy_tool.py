@@ -10,7 +10,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.nodeimage.images import find_node_images
+from harness.spec import KindSpec
+from harness.stage import KindWords
+from harness.stages import kind_setup
+from tests.kind.needs import kind_needed
 from tests.unit.test_laconic_so import PROGRAM, script
 
 pytestmark = [pytest.mark.kind, pytest.mark.slow]
@@ -27,10 +30,8 @@ elif words[0] == "deployment":"""
 
 
 def test_the_world_is_judged_and_nothing_is_left(tmp_path, pytestconfig):
-    if not find_node_images():
-        if "kind" in pytestconfig.getoption("--require"):
-            pytest.fail("no node image: afterfault images build")
-        pytest.skip("no node image: afterfault images build")
+    with kind_needed(pytestconfig):
+        kind_setup(KindWords(), KindSpec()).engine.close()
     text = PROGRAM.format(python=sys.executable, generation="new")
     path = script(tmp_path, text.replace('elif words[0] == "deployment":', HOSTILE.strip(), 1))
     run = tmp_path / f"hostile-{os.getpid()}"  # its things in the engine are labelled by that name

@@ -21,11 +21,12 @@ from harness.clusters.bystanders import look
 from harness.clusters.docker_engine import open_engine
 from harness.clusters.lease import CLUSTER_LABEL, RUN_LABEL, Lease, Mark
 from harness.clusters.ownership import owned_processes
-from harness.errors import MachineError, WaitTimeout
+from harness.errors import WaitTimeout
 from harness.judging.bystanders import changes
 from harness.nodeimage import pick_node_image, tool_paths
 from harness.waiting import rest_unless, until
 from tests.contract.small_image import SMALL, small_image
+from tests.kind.needs import kind_needed
 
 ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("AFTERFAULT_CAMPAIGN_RUNS", "20"))
@@ -93,22 +94,18 @@ class Witness(threading.Thread):
 
 
 @pytest.fixture(scope="module")
-def client():
-    try:
+def client(pytestconfig):
+    with kind_needed(pytestconfig):
         opened = open_engine()
-    except MachineError as error:
-        pytest.skip(str(error))
     with contextlib.closing(opened), small_image(opened, disk_mib=48):
         yield opened
 
 
 @pytest.fixture(scope="module")
-def foreign(client, tmp_path_factory):
+def foreign(client, tmp_path_factory, pytestconfig):
     """Somebody else's kind cluster, made by kind alone, and a container; their rows as the engine has them."""
-    try:
+    with kind_needed(pytestconfig):
         image, tools = pick_node_image(), tool_paths()
-    except MachineError as error:
-        pytest.skip(str(error))
     name, folder = f"foreign-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("foreign")
     theirs = os.environ | {"KUBECONFIG": str(folder / "config"), "KIND_EXPERIMENTAL_DOCKER_NETWORK": name}
     kind = [str(tools.kind), "--name", name]

@@ -31,7 +31,7 @@ def given(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory, pytestconfig, given):
     spec = KindSpec(workers=1, mounts=((str(given), "/given"),), ports=((0, NODE_PORT),))
-    with living_cluster(tmp_path_factory.mktemp("pair"), spec, pytestconfig.getoption("--require")) as made:
+    with living_cluster(tmp_path_factory.mktemp("pair"), spec, pytestconfig) as made:
         yield made
 
 

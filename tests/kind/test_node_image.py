@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ClusterError, MachineError
+from harness.errors import ClusterError
 from harness.nodeimage import NodeImage, ToolPaths, check, check_inotify, pick_node_image, tool_paths
 from harness.nodeimage.check import PREFIX, check_image, sweep_dead
 from harness.nodeimage.engine import run_privileged
 from harness.nodeimage.process import CommandError, run
 from harness.waiting import until
+from tests.kind.needs import kind_needed
 
 pytestmark = pytest.mark.kind
 PANIC = (
@@ -27,20 +28,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def image():
-    try:
+def image(pytestconfig):
+    with kind_needed(pytestconfig):
         check_inotify(1)
         return pick_node_image()
-    except MachineError as error:
-        pytest.skip(str(error).splitlines()[0])
 
 
 @pytest.fixture(scope="module")
-def tools():
-    try:
+def tools(pytestconfig):
+    with kind_needed(pytestconfig):
         return tool_paths()
-    except MachineError as error:
-        pytest.skip(str(error).splitlines()[0])
 
 
 @pytest.fixture(scope="module")

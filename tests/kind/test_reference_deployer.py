@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from harness.clusters.ownership import Ownership
-from harness.errors import MachineError
 from harness.nodeimage import deployment_images
 from harness.spec import KindSpec
 from harness.stage import KindWords
 from harness.stages import kind_setup
 from harness.waiting import until
+from tests.kind.needs import kind_needed
 
 pytestmark = [pytest.mark.kind, pytest.mark.slow]
 HOST = "shop.test"
@@ -135,14 +135,10 @@ def free_port():
 
 @pytest.fixture
 def deployed(tmp_path, pytestconfig):
-    try:
+    with kind_needed(pytestconfig):
         setup = kind_setup(KindWords(), KindSpec())
         names = {"app": "app", "ingress": "caddy-stand-in", "etcd_tools": "etcd-tools"}
         images = {key: deployment_images.find(name) for key, name in names.items()}
-    except MachineError as error:
-        if "kind" in pytestconfig.getoption("--require").split(","):
-            raise
-        pytest.skip(f"kind is not ready here: {error}")
     made = Deployed(tmp_path, setup, images)
     yield made
     made.remove()

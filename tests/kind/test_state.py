@@ -57,7 +57,7 @@ def test_another_uncut_start_on_the_same_cluster_is_no_difference(deployed, stor
 @pytest.mark.slow
 @pytest.mark.usefixtures("deployed")
 def test_an_uncut_start_on_another_cluster_is_no_difference(story, tmp_path, pytestconfig):
-    with living_cluster(tmp_path / "another", SPEC, pytestconfig.getoption("--require")) as another:
+    with living_cluster(tmp_path / "another", SPEC, pytestconfig) as another:
         story.cluster = another
         with app.as_tool(another) as api:
             app.deploy(api)

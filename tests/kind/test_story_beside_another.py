@@ -12,13 +12,13 @@ from harness.clusters.bystanders import look
 from harness.clusters.docker_engine import open_engine
 from harness.clusters.lease import Mark
 from harness.cuts import Cut, CutPoint, Means, Moment
-from harness.errors import MachineError
 from harness.judging import Verdict, judge
 from harness.lab import Lab
 from harness.nodeimage import pick_node_image, tool_paths
 from harness.probes.evidence import KIND
 from harness.tools.deployers import reference_deployer
 from harness.tools.deployments import Start
+from tests.kind.needs import kind_needed
 from tests.kind.sites import settings_in, spec_of
 
 pytestmark = [pytest.mark.kind, pytest.mark.slow]
@@ -30,12 +30,8 @@ CUT = Cut(Means.SIGKILL_GROUP, CutPoint("kind create cluster", Moment.AFTER))
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory, pytestconfig):
     """Made by kind alone, on a network of its own and with no label of ours; its containers as the engine has them."""
-    try:
+    with kind_needed(pytestconfig):
         client, kind, image = open_engine(), tool_paths().kind, pick_node_image().reference
-    except MachineError as error:
-        if "kind" in pytestconfig.getoption("--require").split(","):
-            raise
-        pytest.skip(f"kind is not ready here: {error}")
     own = os.environ | {
         "KUBECONFIG": str(tmp_path_factory.mktemp("theirs") / "config"), "KIND_EXPERIMENTAL_DOCKER_NETWORK": THEIRS
     }  # fmt: skip

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import MachineError
 from harness.spec import KindSpec
 from harness.stage import KindWords
 from harness.stages import kind_setup
+from tests.kind.needs import kind_needed
 
 ROOT = Path(__file__).parents[2]
 CASE = os.environ.get("AFTERFAULT_SWEEP_CASE", "every_cut/ingress-skip/kind-1-new")
@@ -35,12 +35,8 @@ def swept(run):
 
 
 def test_the_same_seed_gives_the_same_points_and_the_same_verdicts(tmp_path, pytestconfig):
-    try:
+    with kind_needed(pytestconfig):
         kind_setup(KindWords(), KindSpec()).engine.close()
-    except MachineError as error:
-        if "kind" in pytestconfig.getoption("--require").split(","):
-            raise
-        pytest.skip(f"kind is not ready here: {error}")
     first, second = swept(tmp_path / "first"), swept(tmp_path / "second")
     assert first == second
     assert first[0] == 0, "as the ledger says"

@@ -3,10 +3,10 @@
 import pytest
 
 from harness.clusters.kube_ready import await_ready
-from harness.errors import MachineError
 from harness.judging.state import compare, state_of
 from harness.judging.state_told import told
 from harness.probes.kubernetes.state import StateLook, seen_state
+from tests.kind.needs import kind_needed
 from tests.kind.sites import PlainSite, TappedSite, settings_in, site
 
 pytestmark = [pytest.mark.kind, pytest.mark.slow]
@@ -23,14 +23,9 @@ def state_after_a_start(sort, settings):
 
 
 def test_a_start_through_the_taps_ends_in_the_state_of_one_without(tmp_path, pytestconfig):
-    try:
-        with settings_in(tmp_path, "transparent") as settings:
-            plain, unseen = state_after_a_start(PlainSite, settings)
-            tapped, calls = state_after_a_start(TappedSite, settings)
-    except MachineError as error:
-        if "kind" in pytestconfig.getoption("--require").split(","):
-            raise
-        pytest.skip(f"kind is not ready here: {error}")
+    with kind_needed(pytestconfig), settings_in(tmp_path, "transparent") as settings:
+        plain, unseen = state_after_a_start(PlainSite, settings)
+        tapped, calls = state_after_a_start(TappedSite, settings)
     assert unseen == 0
     assert calls > 20
     assert plain["at_rest"], plain["moving"]

@@ -1,6 +1,7 @@
 """How a sweep goes about it, on a stage that only pretends: what is cut, from which state, and what a problem does."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from harness import sweep
 from harness.errors import ClusterError
 from harness.journal import Journal
 from harness.sweep import Choice, Sweep
+from harness.tools import ToolRun
 
 CALLS = ("kind get clusters", "kind create cluster", "kind load app", "api create things t")
 IDS = [f"{call.replace(' ', ':')}:1:{moment}" for call in CALLS for moment in ("before", "after")]
@@ -47,14 +49,14 @@ class Stage:
         self.done.append(f"start until {cut.id}" if cut else "start")
         for call in CALLS:
             if cut and call == cut.call and cut.moment == "before":
-                return SimpleNamespace(outcome="signalled", exit_code=137)
+                return ToolRun("signalled", 137, 1.0, Path("tool.log"))
             now = float(len(self.journal.entries()))
             self.journal.append("tap.command", call=call, began=now, ended=now + 0.5)
             if "load" in call:
                 self.images.add("app")
             if cut and call == cut.call:
-                return SimpleNamespace(outcome="signalled", exit_code=137)
-        return SimpleNamespace(outcome=self.ends[0], exit_code=self.ends[1])
+                return ToolRun("signalled", 137, 1.0, Path("tool.log"))
+        return ToolRun(*self.ends, 1.0, Path("tool.log"))
 
 
 @pytest.fixture
