@@ -1,3 +1,12 @@
-"""Enables the plugin; everything else is in harness/pytest_*.py."""
+"""Enables the plugins; everything else is in `harness/pytest_plugin.py` and `harness/plugin/`."""
 
-pytest_plugins = ["harness.pytest_options", "harness.pytest_plugin", "harness.pytest_spread", "harness.pytest_reports"]
+pytest_plugins = [
+    "harness.plugin.options",
+    "harness.pytest_plugin",
+    "harness.plugin.shards",
+    "harness.plugin.limits",
+    "harness.plugin.planned",
+    "harness.plugin.spread",
+    "harness.plugin.allure",
+    "harness.plugin.reports",
+]

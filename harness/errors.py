@@ -66,6 +66,10 @@ class ClusterError(HarnessError):
         super().__init__(f"{message}\n{log_tail}" if log_tail else message, mend=mend)
 
 
+class NotInTime(ClusterError):
+    """A node lives and did not come so far in its time: a slow machine, or it never will. Nobody knows which."""
+
+
 class WaitTimeout(HarnessError):
     """A probe did not come true before its deadline.
 

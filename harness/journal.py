@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import JournalError, JournalWriteError
+from harness.errors import HarnessError, JournalError, JournalWriteError
 
 SEAL = "journal.sealed"
 _FIRST = "0" * 16
@@ -49,6 +49,7 @@ class Journal:
         now: a monotonic clock in seconds.
 
     Raises:
+        HarnessError: the file is there already; it stays as it is.
         JournalWriteError: the file can't be made or written.
 
     Leaves behind: the file, sealed once `seal` was called.
@@ -61,6 +62,9 @@ class Journal:
         self._entries: list[Entry] = []
         self._previous = _FIRST
         self._sealed = False
+        if path.exists():
+            why = "the case was begun before, as by a worker that died; what it left is the evidence"
+            raise HarnessError(f"{path} is there already: {why}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("x", encoding="utf-8")

@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.clusters.etcd import EtcdCluster
-from harness.deploy_stage import DeployStage
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
 from harness.expectations import Expectation, World
 from harness.faults import Fault
 from harness.journal import Entry
 from harness.judging import Finding, GuaranteeBroken, Inconclusive, Verdict, judge, judge_all, judge_so_far
-from harness.members_stage import MembersStage
 from harness.orders import Order
 from harness.spec import CaseSpec
-from harness.stage import LabSettings, Request
-from harness.stages import stage_of
+from harness.stages.chosen import stage_of
+from harness.stages.deploy import DeployStage
+from harness.stages.managed import ManagedStage
+from harness.stages.members import MembersStage
+from harness.stages.stage import LabSettings, Request
 from harness.sweep import Choice, Sweep
 from harness.tools import DeployTool, ToolRun
 from harness.tools.stepwise import walk
@@ -75,6 +76,10 @@ class Lab:
             stage.journal.append("case.problem", problem=f"{type(problem).__name__}: {problem}")
             if not built or isinstance(problem, MachineError):
                 raise
+        except (OSError, MemoryError) as error:
+            stuck = MachineError(f"this machine does not let the harness go on: {type(error).__name__} {error}")
+            stage.journal.append("case.problem", problem=f"{type(stuck).__name__}: {stuck}")
+            raise stuck from error
         finally:
             stage.keep = self._is_kept()
             stage.strike()
@@ -101,6 +106,23 @@ class Lab:
                 "fault.evidence", fault=name, node=fault.node, bit=evidence.bit, facts=evidence.facts
             )
 
+    def inject_in_turn(self, *faults: Fault, loops: float = 3.0) -> None:
+        """Bring each about when the one before has had its time, in loops of a manager.
+
+        Raises:
+            FaultError: one can't be injected here.
+        """
+        for fault in faults:
+            self.inject(fault)
+            self.let_pass(loops)
+
+    def let_pass(self, loops: float, backups: float = 0.0) -> None:
+        """Leave a managed cluster alone: until its machines serve, or should; then for loops and backup intervals."""
+        if not isinstance(self._stage, ManagedStage):
+            raise HarnessError("only managers have loops")
+        self._stage.step(f"left alone for {loops:g} loops and {backups:g} backups")
+        self._stage.let_pass(loops, backups)
+
     def heal(self, *faults: Fault) -> None:
         """Undo what can be undone of each fault."""
         for fault in faults:
@@ -117,6 +139,11 @@ class Lab:
         run = tool.run(task, self._settings.ownership, self._stage.journal, output, self._clock)
         self._stage.look_at_exit(task, run)
         return run
+
+    def run_in_turn(self, tool: DeployTool, *requests: Request) -> None:
+        """Ask for one after the other, whatever comes of each."""
+        for request in requests:
+            self.run(tool, request)
 
     def walk(self, order: Order) -> None:
         """Take the order's steps on the cluster itself, each tried once, with no tool in between."""
@@ -146,7 +173,7 @@ class Lab:
         Raises:
             WaitTimeout: they were not, within 20 s.
         """
-        if isinstance(self._stage, MembersStage) and self._stage.traffic:
+        if isinstance(self._stage, MembersStage | ManagedStage) and self._stage.traffic:
             self._stage.traffic.await_acknowledged(writes)
 
     def observe(self, *expectations: Expectation) -> None:

@@ -18,27 +18,40 @@ from harness.errors import HarnessError
 from harness.judging.ledger import Ledger
 from harness.judging.verdict import Finding, GuaranteeBroken, Verdict
 from harness.lab import Lab, LabSettings
-from harness.pytest_options import (
+from harness.plugin.again import keep_command
+from harness.plugin.builds import ETCD_MANAGER, examine_builds, laconic_tool, tell_builds
+from harness.plugin.options import (
     CONTROL_PLANE_SECONDS,
     MEMBER_SECONDS,
+    OF_OTHER_SHARDS,
     OWN_COMMANDS,
+    case_of,
     check_words,
-    group_of,
     kind_words,
+    play_of,
+    plays_of,
     select_case,
     skip_without_kind,
+    skip_without_s3,
 )
 from harness.run_folder import RunFolder
 from harness.spec import REFERENCE, CaseMatrix, CaseSpec, DeploymentSpec, KindSpec, Target
-from harness.tools import DEPLOY, REPLACE_CONTROL_PLANE, REPLACE_NODE, DeployTool, reference_tool, replace_command
-from harness.tools.deployers import laconic_so, reference_deployer
-from harness.tools.laconic_so import LaconicSo
+from harness.tools import (
+    DEPLOY,
+    MANAGE,
+    REPLACE_CONTROL_PLANE,
+    REPLACE_NODE,
+    DeployTool,
+    reference_tool,
+    replace_command,
+)
+from harness.tools.deployers import reference_deployer
+from harness.tools.managers import etcd_manager_target
 
 RUN = pytest.StashKey[RunFolder]()
 LEDGER = pytest.StashKey[Ledger]()
 RELEASES = pytest.StashKey[Sequence[EtcdRelease]]()
 SEED = pytest.StashKey[int]()
-LACONIC_SO = pytest.StashKey[LaconicSo]()
 DONE = "done "
 
 
@@ -51,9 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         check_words(config)
-        if config.getoption("--laconic-so") is not None:
-            config.stash[LACONIC_SO] = _laconic_so(config)
         config.stash[RELEASES] = find_releases([Path(folder) for folder in config.getoption("--etcd-dir")])
+        examine_builds(config, config.stash[RELEASES])
         worker = getattr(config, "workerinput", None)
         if worker is not None:
             config.stash[RUN] = RunFolder(Path(worker["afterfault_run"]))
@@ -67,18 +79,13 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(f"afterfault: {error}", returncode=error.exit_code)
 
 
-def _laconic_so(config: pytest.Config) -> LaconicSo:
-    """The build under test; workers are told by their controller, who has asked it: that takes seconds each time."""
-    told = getattr(config, "workerinput", {}).get("afterfault_laconic_so")
-    return LaconicSo.from_json(told) if told else LaconicSo.examine(config.getoption("--laconic-so"))
-
-
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Remember which cases are not run; xdist tells its controller nothing of it."""
     config = items[0].config if items else None
     if config is not None and RUN in config.stash and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         with config.stash[RUN].left_out.open("a", encoding="utf-8") as file:
-            file.writelines(f"{group}\n" for group in sorted({group_of(item.nodeid) for item in items}))
+            of_others = config.stash.get(OF_OTHER_SHARDS, frozenset())
+            file.writelines(f"{case}\n" for case in sorted({case_of(i) for i in items if play_of(i) not in of_others}))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -99,38 +106,38 @@ def pytest_configure_node(node: Any) -> None:
     if RUN in node.config.stash:
         node.workerinput["afterfault_run"] = str(node.config.stash[RUN].path)
         node.workerinput["afterfault_seed"] = node.config.stash[SEED]
-        if LACONIC_SO in node.config.stash:
-            node.workerinput["afterfault_laconic_so"] = node.config.stash[LACONIC_SO].to_json()
+        tell_builds(node)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One set of tests for each case of the module's ``CASES``."""
+    """One set of tests for each play of each case of the module's ``CASES``."""
     if "case" not in metafunc.fixturenames:
         return
     matrices: tuple[CaseMatrix, ...] = metafunc.module.CASES
+    cases = [
+        (case, plays_of(metafunc.config, slow=not matrix.is_quick(case), case_id=case.case_id), matrix.is_quick(case))
+        for matrix in matrices
+        for case in matrix.cases(_targets(metafunc.config, matrix), metafunc.config.stash[SEED])
+    ]
     metafunc.parametrize(
         "case",
         [
-            pytest.param(case, id=_label(case, matrices), marks=[pytest.mark.slow] * (not matrix.is_quick(case)))
-            for matrix in matrices
-            for case in matrix.cases(_targets(metafunc.config, matrix), metafunc.config.stash[SEED])
+            pytest.param(case.play(number), id=_label(case, matrices, number), marks=[pytest.mark.slow] * (not quick))
+            # all once, then all again: a run that is ended early has played each about as often
+            for number in range(1, metafunc.config.getoption("--repeat") + 1)
+            for case, plays, quick in cases
+            if number <= plays
         ],
         scope="module",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what this machine can't run, begin with what takes longest, and keep this shard's cases only."""
+    """Skip what this machine can't run, and begin with what takes longest."""
     select_case(config, items)
     skip_without_kind(config, items)
+    skip_without_s3(config, items)
     items.sort(key=lambda item: item.get_closest_marker("kind") is None)
-    index, count = config.getoption("--shard-index"), config.getoption("--shard-count")
-    if count == 1:
-        return
-    groups = sorted({group_of(item.nodeid) for item in items})
-    mine = {group for number, group in enumerate(groups) if number % count == index}
-    config.hook.pytest_deselected(items=[item for item in items if group_of(item.nodeid) not in mine])
-    items[:] = [item for item in items if group_of(item.nodeid) in mine]
 
 
 @pytest.fixture(scope="session")
@@ -148,8 +155,9 @@ def lab_settings(pytestconfig: pytest.Config) -> Iterator[LabSettings]:
         ownership,
         keep,
         kind=kind_words(pytestconfig),
+        manager=pytestconfig.stash.get(ETCD_MANAGER, None),
         progress=lambda line: _tell(folder, line),
-        ended=lambda spec, findings: _tell(folder, DONE + _in_short(ledger, spec, findings)),
+        ended=lambda spec, findings: _note_end(folder, ledger, spec, findings),
     )
     yield settings
     ownership.release(keep=settings.anything_kept)
@@ -165,8 +173,7 @@ def lab(lab_settings: LabSettings, case: CaseSpec) -> Lab:  # noqa: ARG001 - one
 def tool(pytestconfig: pytest.Config, case: CaseSpec) -> DeployTool:
     """The tool under test in this case."""
     if isinstance(case.cluster, DeploymentSpec):
-        build = pytestconfig.stash.get(LACONIC_SO, None)
-        return reference_deployer(case.target.variant) if build is None else laconic_so(build)
+        return laconic_tool(pytestconfig) or reference_deployer(case.target.variant)
     on_kind = isinstance(case.cluster, KindSpec)
     if case.target.tool == REFERENCE:
         return reference_tool(case.target.variant, CONTROL_PLANE_SECONDS if on_kind else MEMBER_SECONDS)
@@ -242,9 +249,10 @@ def _open_run(config: pytest.Config) -> None:
 def _targets(config: pytest.Config, matrix: CaseMatrix) -> tuple[Target, ...]:
     """The user's own command or build where it fits, else the reference tool's variants."""
     if matrix.task == DEPLOY:
-        build = config.stash.get(LACONIC_SO, None)
-        tools = map(reference_deployer, matrix.variants) if build is None else [laconic_so(build)]
-        return tuple(tool.target for tool in tools)
+        real = laconic_tool(config)
+        return tuple(tool.target for tool in ([real] if real else map(reference_deployer, matrix.variants)))
+    if matrix.task == MANAGE and ETCD_MANAGER in config.stash:
+        return (etcd_manager_target(config.stash[ETCD_MANAGER]),)
     option = OWN_COMMANDS.get(matrix.task)
     command = config.getoption(option) if option else None
     if option and command:
@@ -252,10 +260,10 @@ def _targets(config: pytest.Config, matrix: CaseMatrix) -> tuple[Target, ...]:
     return tuple(reference_tool(variant).target for variant in matrix.variants)
 
 
-def _label(case: CaseSpec, matrices: tuple[CaseMatrix, ...]) -> str:
-    """The case as pytest names it; with the story's name where a module tells more than one."""
+def _label(case: CaseSpec, matrices: tuple[CaseMatrix, ...], play: int) -> str:
+    """The play as pytest names it; with the story's name where a module tells more than one."""
     story = f"{case.scenario}-" if len({matrix.scenario for matrix in matrices}) > 1 else ""
-    return f"{story}{case.label}"
+    return f"{story}{case.label}" + (f"~{play}" if play > 1 else "")
 
 
 def lab_of(item: pytest.Item) -> Lab | None:
@@ -264,13 +272,18 @@ def lab_of(item: pytest.Item) -> Lab | None:
     return next((value for value in values if isinstance(value, Lab)), None)
 
 
+def _note_end(folder: RunFolder, ledger: Ledger, spec: CaseSpec, findings: Sequence[Finding]) -> None:
+    keep_command(folder, ledger, spec, findings)
+    _tell(folder, DONE + _in_short(ledger, spec, findings))
+
+
 def _in_short(ledger: Ledger, spec: CaseSpec, findings: Sequence[Finding]) -> str:
     """How a case ended, in one line."""
     red = [finding for finding in findings if finding.verdict is not Verdict.RECOVERED]
     names = ", ".join(finding.guarantee for finding in red)
     if ledger.missing(spec, findings) or not all(ledger.explain(spec, finding) for finding in red):
-        return f"{spec.case_id}: NOT AS EXPECTED {names}"
-    return f"{spec.case_id}: " + (f"red as known: {names}" if red else f"{len(findings)} guarantees kept")
+        return f"{spec.play_id}: NOT AS EXPECTED {names}"
+    return f"{spec.play_id}: " + (f"red as known: {names}" if red else f"{len(findings)} guarantees kept")
 
 
 def _tell(folder: RunFolder, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,6 +72,11 @@ class RunFolder:
         """The run's ID."""
         return self.path.name
 
+    @property
+    def near(self) -> str:
+        """Its path as a person types it: from the working folder, where it is below that."""
+        return os.path.relpath(self.path) if self.path.resolve().is_relative_to(Path.cwd()) else str(self.path)
+
     def label(self, worker: str) -> str:
         """Unique on this machine: two runs may have folders of the same name in different places."""
         place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
@@ -97,6 +103,34 @@ class RunFolder:
         return self.path / "left-out.txt"
 
     @property
+    def planned(self) -> Path:
+        """Plays that the run is to play, a line each; written before the first of them begins."""
+        return self.path / "planned.txt"
+
+    def planned_plays(self) -> tuple[str, ...]:
+        """IDs of the plays that the run was to play; empty where nobody wrote them down."""
+        if not self.planned.exists():
+            return ()
+        return tuple(self.planned.read_text(encoding="utf-8").splitlines())
+
+    @property
     def ledger(self) -> Path:
         """The ledger the run was held against."""
         return self.path / "known_defects.yaml"
+
+    @property
+    def shard(self) -> Path:
+        """Which part of a run this is, and of which selection; not there where it is a whole one."""
+        return self.path / "shard.json"
+
+    @property
+    def machines(self) -> Path:
+        """In a run that was put together of several: what each of them told of itself."""
+        return self.path / "machines"
+
+    def left_out_told(self) -> list[str]:
+        """How many cases were deselected, as a sentence; none where there were none."""
+        if not self.left_out.exists():
+            return []
+        number = len(set(self.left_out.read_text(encoding="utf-8").splitlines()))
+        return [f"{number} cases were not selected (slow ones: -m slow; everything: -m '')"] if number else []

@@ -10,6 +10,8 @@ from harness.errors import UsageError
 
 # What users may keep under TLS secrets.
 SECRETS = ("none", "text", "binary")
+# Where managers of etcd may keep backups and control files.
+BACKUP_STORES = ("file", "s3")
 
 
 class ClusterShape(ABC):
@@ -182,8 +184,44 @@ class DeploymentSpec(ClusterShape):
         return "-".join(["kind-1", users, *["nojq"] * (not self.jq), *skew])
 
 
+@dataclass(frozen=True, slots=True)
+class ManagedSpec(ClusterShape):
+    """An etcd cluster in the hands of managers, one a machine as kops has it, with a store for backups.
+
+    Args:
+        members: machines, and etcd members at the start, 1 to 9.
+        store: ``file`` or ``s3``.
+        backup_seconds: time between two backups; a manager may know a longer shortest one.
+    """
+
+    members: int = 3
+    store: str = "file"
+    backup_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.members <= 9:
+            raise UsageError(f"a managed cluster has 1 to 9 machines here, not {self.members}")
+        if self.store not in BACKUP_STORES:
+            raise UsageError(f"backups are kept in one of {', '.join(BACKUP_STORES)}, not {self.store!r}")
+        if not self.backup_seconds > 0:  # nan is not above 0 either
+            raise UsageError(f"backup_seconds {self.backup_seconds} is not above 0")
+
+    @property
+    def voters(self) -> int:
+        """Every machine has a member."""
+        return self.members
+
+    @property
+    def label(self) -> str:
+        """Short name of the shape, as ``managed-3-file`` or ``managed-1-s3-every5s``."""
+        every = [f"every{self.backup_seconds:g}s"] * (self.backup_seconds != 1)
+        return "-".join(["managed", str(self.members), self.store, *every])
+
+
 def shape_of(data: dict[str, object]) -> type[ClusterShape]:
     """Which shape plain JSON values are: each has a field that no other has."""
     if "secrets" in data:
         return DeploymentSpec
+    if "backup_seconds" in data:
+        return ManagedSpec
     return KindSpec if "control_planes" in data else EtcdSpec

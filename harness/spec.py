@@ -6,18 +6,20 @@ asked of it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
 from harness.errors import UsageError
-from harness.shapes import ClusterShape, DeploymentSpec, EtcdSpec, KindSpec, shape_of
+from harness.shapes import ClusterShape, DeploymentSpec, EtcdSpec, KindSpec, ManagedSpec, shape_of
 
 __all__ = [
-    "CaseMatrix", "CaseSpec", "ClusterShape", "DeploymentSpec", "EtcdSpec", "KindSpec", "Target", "TrafficSpec",
+    "CaseMatrix", "CaseSpec", "ClusterShape", "DeploymentSpec", "EtcdSpec", "KindSpec", "ManagedSpec", "Target",
+    "TrafficSpec",
 ]  # fmt: skip
 
 # The tool name of our own procedures.
@@ -90,6 +92,7 @@ class CaseSpec:
         write_gap_seconds: longest time without an acknowledged write that is still accepted.
         traffic: the clients that witness it; None for a story that needs no witness.
         moment: when the story's trouble comes, where that differs from case to case.
+        repetition: which play of the case it is, from 1; ``--repeat`` asks for more than one.
     """
 
     scenario: str
@@ -101,17 +104,36 @@ class CaseSpec:
     write_gap_seconds: float = 5.0
     traffic: TrafficSpec | None = field(default_factory=TrafficSpec)
     moment: str = ""
+    repetition: int = 1
 
     def __post_init__(self) -> None:
         if not self.guarantees:
             raise UsageError(f"{self.scenario}: a case without a guarantee can't be judged")
         if self.write_gap_seconds <= 0:
             raise UsageError("write_gap_seconds is above 0")
+        if self.repetition < 1:
+            raise UsageError("plays are counted from 1")
 
     @property
     def case_id(self) -> str:
         """Stable ID: ``scenario/target/cluster``, and the moment if there is one."""
         return "/".join([self.scenario, self.target.variant, self.cluster.label, *filter(None, [self.moment])])
+
+    @property
+    def play_id(self) -> str:
+        """Stable ID of this play: the case's own, and from the second play on ``~2``."""
+        return f"{self.case_id}~{self.repetition}" if self.repetition > 1 else self.case_id
+
+    def play(self, repetition: int) -> CaseSpec:
+        """The n-th play of this case: the same but for a seed of its own, that the case's own makes.
+
+        The first play has the case's seed. The n-th has the first four bytes of SHA-256 over ``seed~n``, so
+        that the same run seed gives the same plays, and any of them can be played alone as ``--case`` with its seed.
+        """
+        if repetition == 1:
+            return self
+        derived = hashlib.sha256(f"{self.seed}~{repetition}".encode()).digest()[:4]
+        return replace(self, repetition=repetition, seed=int.from_bytes(derived))
 
     @property
     def label(self) -> str:

@@ -21,13 +21,15 @@ from harness.clusters.golden import Golden
 from harness.clusters.kube_ready import await_ready
 from harness.clusters.ownership import owned_processes
 from harness.cuts import Cut, CutPoint, Means, Moment
-from harness.deploy_stage import DeployStage
 from harness.errors import ClusterError, HarnessError, UsageError, WaitTimeout
-from harness.judging.sweep import CONTROL, cut_points
+from harness.judging import Verdict
+from harness.judging.sweep import CONTROL, cut_points, under_way
 from harness.probes.deployment import observe_app
+from harness.probes.evidence import Occasion
 from harness.probes.kubernetes.rest import Patience
 from harness.probes.kubernetes.state import RECOVERED, REFERENCE, StateLook, observe_state
 from harness.probes.traces import Engine, TraceLook, observe_traces
+from harness.stages.deploy import DeployStage
 from harness.tools.deployments import Start
 from harness.tools.site_copy import SiteCopy
 from harness.waiting import until
@@ -124,6 +126,8 @@ class Sweep:
     def go(self) -> None:
         """All of it; ``sweep.learnt``, and for each cut ``sweep.cut`` and ``sweep.ended``.
 
+        Where one cut is chosen it comes last, or nothing but its control does: what is kept is what it left.
+
         Raises:
             ClusterError: an uncut start did not end well, so there is nothing to compare with.
             UsageError: no such point is to be cut.
@@ -132,10 +136,14 @@ class Sweep:
         chosen = self._choice.of(points)
         born = next((number for number, point in enumerate(points) if _is_birth(point)), -1)
         early = set(points[: born + 1])
+        at_birth = points[min(born + 1, len(points) - 1)]
+        if early.issuperset(chosen):
+            self._cut_at_birth(at_birth)
         for point in chosen:
             if point in early:
                 self._cut(point.id, point, self._from_nothing)
-        self._cut_at_birth(points[min(born + 1, len(points) - 1)])
+        if not early.issuperset(chosen):
+            self._cut_at_birth(at_birth)
         for point in chosen:
             if point not in early and point != self._first:
                 self._cut(point.id, point, self._back_to_golden)
@@ -180,6 +188,8 @@ class Sweep:
             between()
             run = self._stage.call(Start())
             self._look(RECOVERED, _PATIENT if run.is_done else _SHORT)
+            if under_way(self._stage.journal.entries()) is Verdict.NOT_RECOVERED:
+                self._stage.evidence.gather(Occasion.RED)
         except HarnessError as error:  # of this cut; the next one begins from a clean state again
             problem = f"{type(error).__name__}: {error}"
         self._stage.journal.append("sweep.ended", id=name, problem=problem)

@@ -7,4 +7,4 @@ import re
 
 def slug(case_id: str) -> str:
     """A case's ID as an HTML ID, as ``rolling_replacement--incident--3-relaxed``."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", case_id.replace("/", "--"))
+    return re.sub(r"[^A-Za-z0-9_.~-]+", "-", case_id.replace("/", "--"))

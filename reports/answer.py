@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.judging import Verdict
 from harness.judging.guarantees import GUARANTEES
-from harness.spec import CaseSpec, DeploymentSpec
+from harness.spec import CaseSpec, DeploymentSpec, ManagedSpec
 from reports.run import CaseResult, RunResult
 
 # Stories in which a node is (or should not be) replaced ask for one of these; the others are about something else.
@@ -19,6 +19,11 @@ _WORKAROUNDS = {
     "workaround_persisted": "over persisted etcd",
 }
 _BY_WORKAROUND = "answers-workarounds"
+# Stories of managed clusters that are about what an operator does; a cell of the state table answers nothing by itself.
+_WAYS_BACK = ("after_reseed",)
+_RESTORE, _RESTORED_BY = "restore_backup", "restore-backup"
+_STATE_TABLE = "state_table"
+_BY_WAY_BACK = "answers-ways-back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Question:
     Args:
         id: as places on a page have it.
         asks: the question.
+        short: what it is about, in two words.
         incident: first figures of the incident's file, of stories about deployments, for people too; empty for
             the others.
         vital: a procedure that breaks one of these has lost what it was about.
@@ -37,6 +43,7 @@ class Question:
 
     id: str
     asks: str
+    short: str
     incident: str
     vital: tuple[str, ...]
     words: Mapping[str, str]
@@ -46,13 +53,23 @@ class Question:
         """Whether a case helps to answer it."""
         if self.id == _BY_WORKAROUND:
             return spec.scenario in _WORKAROUNDS
+        if isinstance(spec.cluster, ManagedSpec):
+            return self._is_about_managed(spec)
         if self.incident:
             is_deployment = isinstance(spec.cluster, DeploymentSpec) and spec.scenario not in _WORKAROUNDS
             return is_deployment and spec.incident.startswith(self.incident)
         return bool(_REPLACING & set(spec.guarantees))
 
+    def _is_about_managed(self, spec: CaseSpec) -> bool:
+        if spec.scenario == _STATE_TABLE or not self.incident.startswith("003"):
+            return False
+        slips = spec.scenario == _RESTORE and not spec.moment.startswith(_RESTORED_BY)
+        return (spec.scenario in _WAYS_BACK or slips) == (self.id == _BY_WAY_BACK)
+
     def row_of(self, case: CaseResult) -> str:
-        """What a case is counted under: its procedure; of a workaround also where and how it was done."""
+        """What a case is counted under: its procedure; of a workaround or a way back how it was done."""
+        if self.id == _BY_WAY_BACK:
+            return f"{case.spec.moment} ({case.procedure})"
         if self.id != _BY_WORKAROUND:
             return case.procedure
         where = _WORKAROUNDS[case.spec.scenario]
@@ -62,6 +79,7 @@ class Question:
 REPLACED = Question(
     "answers",
     "Which procedures keep the cluster alive while nodes are replaced?",
+    "nodes replaced",
     "",
     ("quorum-kept", "write-gap-bounded", "acknowledged-writes-kept", "cluster-identity-kept"),
     {
@@ -75,6 +93,7 @@ REPLACED = Question(
 STOPPED = Question(
     "answers-000",
     "Which ways to keep state bring a deployment back after a stop and a start?",
+    "stop and start",
     "000",
     ("restart-succeeds", "nodes-ready", "api-service-present", "system-workloads-stable"),
     {
@@ -102,6 +121,7 @@ STOPPED = Question(
 INTERRUPTED = Question(
     "answers-001",
     "Which ways to start survive being interrupted, by simply being started again?",
+    "interrupted starts",
     "001",
     ("restart-succeeds", "app-reachable", "every-cut-recovers"),
     {
@@ -127,6 +147,7 @@ INTERRUPTED = Question(
 WORKED_AROUND = Question(
     _BY_WORKAROUND,
     "What do the incidents' workarounds bring, and what do they cost?",
+    "workarounds",
     "000 and 001",
     ("restart-succeeds", "app-reachable"),
     {
@@ -137,7 +158,49 @@ WORKED_AROUND = Question(
     },
     {},
 )
-QUESTIONS = (REPLACED, STOPPED, INTERRUPTED, WORKED_AROUND)
+MANAGED = Question(
+    "answers-003",
+    "Which managers keep a cluster whose control files vanish?",
+    "managers",
+    "003",
+    ("no-unasked-seed", "served-is-ours", "writes-accounted", "backups-fresh", "restore-complete", "bad-name-harmless"),
+    {
+        "kept": "keep it, and every guarantee",
+        "alive": "keep it and its backups, and break something else",
+        "lost": "lose the cluster, its data or its backups",
+        "unclear": "can't be judged",
+    },
+    {
+        "etcd-manager": "as etcd-manager does: the incident",
+        "wishes": "the reporter's wishes: refuses, tells, reads again, backs up always",
+        "seeds-silently": "the wishes, but founds a new cluster without a word",
+        "caches-spec": "the wishes, but reads control files when it begins to lead",
+        "control-in-backups": "the wishes, but keeps control files beneath the backups",
+        "backs-up-with-spec-only": "the wishes, but backs up with a spec only",
+        "seeds-on-unreadable-marker": "defect: takes what it can't read for gone",
+        "restores-before-check": "defect: stops everything before it looks for the backup",
+        "serves-before-restored": "defect: lets clients in before the data is there",
+        "purges-archive": "defect: removes old data instead of putting it aside",
+        "reports-untaken-backup": "defect: reports backups it did not take",
+        "empty-snapshots": "defect: backs up nothing at all",
+        "restores-one-member": "defect: restores onto one member only",
+    },
+)
+BROUGHT_BACK = Question(
+    _BY_WAY_BACK,
+    "Which ways back bring a cluster's data back, and what do they leave undone?",
+    "ways back",
+    "003, ways back",
+    ("restore-complete", "writes-accounted", "archive-kept"),
+    {
+        "kept": "bring it back, and tell the price",
+        "alive": "bring it back, and leave something undone",
+        "lost": "do not bring back all there was, or lose the archive",
+        "unclear": "can't be judged",
+    },
+    {},
+)
+QUESTIONS = (REPLACED, STOPPED, INTERRUPTED, WORKED_AROUND, MANAGED, BROUGHT_BACK)
 
 
 @dataclass(frozen=True, slots=True)

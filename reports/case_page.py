@@ -14,7 +14,7 @@ from harness.judging.guarantees import GUARANTEES
 from harness.judging.verdict import Finding, Verdict
 from reports.picture import draw
 from reports.run import CaseResult, RunResult
-from reports.sweep_map import SweepMap, sweep_map
+from reports.sweep_map import SweepMap, outside_cuts, sweep_map
 from reports.telling import repeat, tell
 from reports.unlike import Unlike, unlike
 from reports.why import Evidence, departure_of, evidence_of, first_shown
@@ -70,10 +70,10 @@ def case_page(run: RunResult, result: CaseResult) -> CasePage:
         sweep_map(result),
         list(_told(case, result)),
         unlike(case, result.findings),
-        evidence_of(result, result.entries),
+        evidence_of(result, outside_cuts(result.entries)),
         _measures(result),
         _outputs(result),
-        repeat(result.spec),
+        repeat(result.spec, result.place),
     )
 
 

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from harness.judging.guarantees import GUARANTEES
 from harness.judging.verdict import Finding, Verdict
-from harness.shapes import DeploymentSpec, MembersShape
+from harness.shapes import DeploymentSpec, ManagedSpec, MembersShape
 from reports.answer import QUESTIONS, Procedure, Question, procedures
 from reports.case_page import case_page
-from reports.gate import BROKEN, OK, decide
+from reports.control_files import OUTCOME_WORDS, draw_table, state_table
+from reports.first_screen import first_screen
+from reports.gate import Decision, decide
+from reports.history import HistoryLine
 from reports.options import Options, options
 from reports.picture import draw
 from reports.run import CaseResult, RunResult
 from reports.stories import stories
+from reports.template import STANDING_WORDS, styles, template
 from reports.world import played_on
 
 # More reasons than these would push the answer off the first screen; the rest is a click away.
 _MOST_REASONS = 6
-TEMPLATES = Path(__file__).parent / "templates"
-
-_WORDS = {"kept": "all kept", "known": "red as known", "broken": "not as expected", "inconclusive": "can't be judged"}
-
-
 _SIGNS = {"kept": "✓", "alive": "!", "lost": "✕", "unclear": "?"}
 
 
@@ -51,15 +48,6 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """A sentence of the gate; the case it is about comes first, as a link, when there is one."""
-
-    anchor: str
-    case_id: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
 class Mark:
     """A cell of the table: what is shown, and what is read out."""
 
@@ -69,39 +57,40 @@ class Mark:
     title: str
 
 
-def to_html(run: RunResult) -> str:
-    """The whole page; needs no network and no script."""
-    decision = decide(run)
-    page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("page.html.j2")
-    return page.render(
+def to_html(run: RunResult, decision: Decision | None = None, *, history: Sequence[HistoryLine] = ()) -> str:
+    """The whole page; needs no network and no script.
+
+    Args:
+        run: judged.
+        decision: the gate's, as where the run was held against another; by default what the run says alone.
+        history: lines of runs of the same leg, the oldest first, to tell since when something is bad.
+    """
+    told = list(stories(run))
+    # of a story with very many cases not each has a place on the page
+    reachable = {case.anchor for story in told for case in story.shown}
+    states = state_table(run, reachable)
+    return template("page.html.j2").render(
         run=run,
-        decision=decision,
-        tone={OK: "ok", BROKEN: "broken"}.get(decision.exit_code, "unclear"),
+        first=first_screen(run, decision or decide(run), history),
         facts=_facts(run),
-        reasons=[_reason(run, text) for text in decision.reasons],
         most_reasons=_MOST_REASONS,
         answered=list(_answered(run)),
-        stories=list(stories(run)),
-        words=_WORDS,
+        stories=told,
+        reachable=reachable,
+        states=states,
+        state_picture=Markup(draw_table(states)) if states else "",
+        outcome_words=OUTCOME_WORDS,
+        words=STANDING_WORDS,
         has_members=any(isinstance(case.spec.cluster, MembersShape) for case in run.cases),
         has_deployments=any(isinstance(case.spec.cluster, DeploymentSpec) for case in run.cases),
+        has_managed=any(isinstance(case.spec.cluster, ManagedSpec) for case in run.cases),
         marks=_mark,
         reds=_reds,
         case_page=lambda case: case_page(run, case),
         cut_picture=lambda red: Markup(draw(red.entries, red.departure, part=red.cell.id)),
-        page_css=_style("page.css"),
-        picture_css=_style("picture.css"),
+        page_css=styles("page.css"),
+        picture_css=styles("picture.css"),
     )
-
-
-def _style(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _facts(run: RunResult) -> list[tuple[str, str]]:
@@ -120,13 +109,6 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
 def _lasted(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _reason(run: RunResult, words: str) -> Reason:
-    """A reason of the gate, with the case it begins with as a link."""
-    case_id, _, rest = words.partition(": ")
-    case = next((case for case in run.cases if case.spec.case_id == case_id), None)
-    return Reason(case.anchor, case_id, rest) if case else Reason("", "", words)
 
 
 def _answered(run: RunResult) -> Iterator[Answered]:

@@ -61,7 +61,7 @@ def _list(node: str, case: Case, scale: Scale) -> Iterator[str]:
         for left, right in _unmanned(case.timeline.spans[node], start, end):
             box = scale.box(left, right, 0, _BAR)
             title = f"{node} is listed and does not serve, {left:.1f} to {right:.1f} s"
-            yield rect("ghost", box, title, f"url(#hatch-{slug(case.spec.case_id)})")
+            yield rect("ghost", box, title, f"url(#hatch-{slug(case.spec.play_id)})")
             yield from _ghost_words(box.x, box.width, _how_it_went(node, case, left))
 
 

@@ -16,7 +16,8 @@ from harness.journal import Entry
 from harness.judging import Case
 from harness.judging.case import LOOKS
 from harness.judging.departure import Departure
-from reports import deploy_lanes, node_lane
+from harness.judging.managed import Managed
+from reports import deploy_lanes, managed_lanes, node_lane
 from reports.anchors import slug
 from reports.canvas import (
     GUTTER,
@@ -65,7 +66,7 @@ def draw(entries: Sequence[Entry], departure: Departure | None = None, *, part: 
     case = Case.of(entries)
     scale, lanes = _scale(case), list(_lanes(case))
     bottom = _TOP + sum(lane.height + _GAP for lane in lanes)
-    name = slug(f"{case.spec.case_id}/{part}" if part else case.spec.case_id)
+    name = slug(f"{case.spec.play_id}/{part}" if part else case.spec.play_id)
     shapes, words, top = [*_grid(scale, bottom), node_lane.pattern(name)], list[str](), _TOP
     for lane in lanes:
         drawn = [text("lane", GUTTER - 12, 15, lane.name, "end"), *lane.shapes(case, scale)]
@@ -73,8 +74,8 @@ def draw(entries: Sequence[Entry], departure: Departure | None = None, *, part: 
         words.append(_layer(top, [shape for shape in drawn if shape.startswith("<text")]))
         top += lane.height + _GAP
     # words come last: no line runs through them
-    broken = breakage(case) or (Breakage(departure.at, departure.words) if departure else None)
-    body = [*shapes, *_broken(broken, scale, bottom), *words]
+    broken = _breakage(case) or (Breakage(departure.at, departure.words) if departure else None)
+    body = [*shapes, *_events(case, scale, bottom), *_broken(broken, scale, bottom), *words]
     return (
         f'<svg class="picture" viewBox="0 0 {WIDTH:.0f} {bottom + _AXIS:.0f}" role="img" '
         f'aria-labelledby="title-{name} desc-{name}">'
@@ -97,7 +98,18 @@ def _scale(case: Case) -> Scale:
     born = next((entry.at for entry in case.entries if entry.kind in ("node.created", "sweep.cut")), 0.0)
     if case.last("sweep.learnt"):
         born = 0.0
+    if managed := Managed.of(case):
+        born, end = managed.started.at - 1, max(managed_lanes.end_of(managed, end), 0.1)
     return Scale(end, born if _SHOWN_SECONDS < born < end else 0.0)
+
+
+def _breakage(case: Case) -> Breakage | None:
+    managed = Managed.of(case)
+    return (managed_lanes.breakage(managed) if managed else None) or breakage(case)
+
+
+def _events(case: Case, scale: Scale, bottom: float) -> Iterator[str]:
+    return managed_lanes.events(case, scale, bottom) if managed_lanes.is_shown(case) else iter(())
 
 
 def _layer(top: float, shapes: Sequence[str]) -> str:
@@ -116,6 +128,7 @@ def _lanes(case: Case) -> Iterator[_Lane]:
     for node in node_lane.worth_a_lane(case.timeline):
         yield _Lane(_short(node), _LANE, node_lane.lane(node))
     yield from _deploy_lanes(case)
+    yield from _managed_lanes(case)
     if case.timeline.quorums:
         yield _Lane("voters", _LANE, _vote)
     if case.last("probe.api"):
@@ -136,6 +149,19 @@ def _deploy_lanes(case: Case) -> Iterator[_Lane]:
         yield _Lane("Ready", deploy_lanes.LANE, deploy_lanes.nodes)
     if case.last("probe.app") or case.last("probe.app_at_exit"):
         yield _Lane("app", deploy_lanes.LANE, deploy_lanes.answers)
+
+
+def _managed_lanes(case: Case) -> Iterator[_Lane]:
+    """Of a cluster in the hands of managers; who answers clients stands beside their writes."""
+    if not managed_lanes.is_shown(case):
+        return
+    yield _Lane("store", managed_lanes.FILES, managed_lanes.files)
+    yield _Lane("backups", managed_lanes.BACKUPS, managed_lanes.backups)
+    if case.last("alarm.seen"):
+        yield _Lane("alarms", managed_lanes.ALARMS, managed_lanes.alarms)
+    for name in managed_lanes.machines_of(case):
+        yield _Lane(name, managed_lanes.MACHINE, managed_lanes.machine(name))
+    yield _Lane("cluster", managed_lanes.CLUSTER, managed_lanes.cluster)
 
 
 def _tool(case: Case, scale: Scale) -> Iterator[str]:
@@ -186,14 +212,16 @@ def _faults(case: Case, scale: Scale) -> Iterator[str]:
     ]
     for entry, (row, label) in zip(entries, in_rows(labels, _ROWS), strict=True):
         healed = entry.kind == "fault.healed"
-        way = "M{:.1f} 14 l6 -12 h-12 z" if healed else "M{:.1f} 2 l6 12 h-12 z"
-        yield path("fault healed" if healed else "fault", way.format(label.x), label.title)
+        way = "M{:.1f} {:.0f} l6 -12 h-12 z" if healed else "M{:.1f} {:.0f} l6 12 h-12 z"
+        top = row * _ROW + (14 if healed else 2)
+        yield path("fault healed" if healed else "fault", way.format(label.x, top), label.title)
         if label.text:
             yield text("label", label.x + 9, row * _ROW + 12, label.text)
 
 
 def _fault_words(entry: Entry) -> str:
-    words = f"{entry.data['fault']} {entry.data.get('node') or ''}".strip()
+    where = str(entry.data.get("node") or "").removeprefix("the store")
+    words = f"{entry.data['fault']} {where}".strip()
     return f"{words} healed" if entry.kind == "fault.healed" else words
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,8 @@ from harness.run_folder import RunFolder
 from harness.spec import CaseSpec
 from reports.anchors import slug
 
+_KILLED = "it was killed before its end"
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -33,6 +36,13 @@ class RunFacts:
         etcd: release and source.
         skipped: what was not run and why, a sentence each.
         problems: what pytest itself could not do (collection, set-up, clean-up), a sentence each.
+        target: the tool under test, as ``laconic-so 1.1.0-b3e9366``; ``reference`` without one.
+        kubernetes: the versions its nodes told.
+        planned: IDs of all plays that were to be played, after selection, shard and missing needs.
+        ended_early: why the run stopped before its end; empty when it did not.
+        shard: which part of the cases, as ``2/4``, counted from 1; empty for all.
+        repeat: how often each case was to be played.
+        notes: what a reader should know of it, a sentence each; they decide nothing.
     """
 
     run_id: str
@@ -43,6 +53,13 @@ class RunFacts:
     etcd: str = ""
     skipped: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    target: str = ""
+    kubernetes: str = ""
+    planned: tuple[str, ...] = ()
+    ended_early: str = ""
+    shard: str = ""
+    repeat: int = 1
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,7 @@ class CaseResult:
         journal: path of the journal, relative to the run folder.
         digest: the journal's last hash.
         known_cuts: IDs of the cuts of a sweep whose red a known defect announces, also where others are news.
+        place: the run's folder, as a person types it; empty where it has none.
     """
 
     spec: CaseSpec
@@ -68,6 +86,7 @@ class CaseResult:
     journal: str
     digest: str
     known_cuts: frozenset[str] = frozenset()
+    place: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -107,7 +126,7 @@ class CaseResult:
     @property
     def anchor(self) -> str:
         """Its place on the page."""
-        return "case-" + slug(self.spec.case_id)
+        return "case-" + slug(self.spec.play_id)
 
     def finding(self, guarantee: str) -> Finding | None:
         """The finding for one guarantee; None when it was not asked for."""
@@ -120,13 +139,30 @@ class RunResult:
 
     Args:
         facts: which run.
-        cases: in the order of their IDs.
+        cases: in the order of their IDs; of one that was played more than once each play, in their order.
         unreadable: cases whose journal could not be read or is not there, a sentence each.
+        ledger: what reds were held against.
     """
 
     facts: RunFacts
     cases: tuple[CaseResult, ...]
     unreadable: tuple[str, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+def load_judged(folder: RunFolder, ledger: Path | None = None) -> RunResult:
+    """Judge a run folder by today's rules and a ledger that has not expired today.
+
+    Args:
+        folder: the run's.
+        ledger: a file to hold reds against; None for the run's own copy, or for none where it has none.
+
+    Raises:
+        UsageError: this is no run folder, or the file no ledger.
+    """
+    chosen = ledger or folder.ledger
+    known = Ledger.load(chosen, datetime.now(UTC).date()) if ledger or chosen.exists() else Ledger()
+    return load_run(folder, known)
 
 
 def load_run(folder: RunFolder, ledger: Ledger) -> RunResult:
@@ -147,10 +183,11 @@ def load_run(folder: RunFolder, ledger: Ledger) -> RunResult:
         except (JournalError, UsageError) as error:
             unreadable.append(str(error).replace(str(folder.path) + "/", ""))
             continue
-        twin = cases.setdefault(case.spec.case_id, case)
+        twin = cases.setdefault(case.spec.play_id, case)
         if twin is not case:
-            unreadable.append(f"{case.journal}: is a second journal of {case.spec.case_id}, next to {twin.journal}")
-    return RunResult(_load_facts(folder), tuple(cases.values()), tuple(unreadable))
+            unreadable.append(f"{case.journal}: is a second journal of {case.spec.play_id}, next to {twin.journal}")
+    in_order = sorted(cases.values(), key=lambda case: (case.spec.case_id.replace("/", "__"), case.spec.repetition))
+    return RunResult(load_facts(folder), tuple(in_order), tuple(unreadable), ledger)
 
 
 def save_facts(folder: RunFolder, facts: RunFacts) -> None:
@@ -158,10 +195,16 @@ def save_facts(folder: RunFolder, facts: RunFacts) -> None:
     (folder.path / "run.json").write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
 
 
-def _load_facts(folder: RunFolder) -> RunFacts:
+def load_facts(folder: RunFolder) -> RunFacts:
+    """What ``run.json`` says.
+
+    Raises:
+        UsageError: it is broken.
+    """
     path = folder.path / "run.json"
     if not path.exists():
-        return RunFacts(folder.run_id)
+        planned = folder.planned_plays()
+        return RunFacts(folder.run_id, planned=planned, ended_early=_KILLED if planned else "")
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
         return msgspec.convert(raw, RunFacts)
@@ -183,6 +226,7 @@ def _load_case(path: Path, root: Path, ledger: Ledger) -> CaseResult:
         path.relative_to(root).as_posix(),
         sealed.digest,
         frozenset(cut for finding in findings for cut in _known_cuts(ledger, spec, finding)),
+        RunFolder(root).near,
     )
 
 

@@ -74,6 +74,33 @@ _TITLES = {
         "The way back of a real cluster whose etcd lost its quorum",
         "A snapshot is restored on a control plane, and the others join anew.",
     ),
+    "control_files_gone": (
+        "Control files vanish or break beneath the backup path",
+        "And the leader's machine, another, all of them or none is restarted or killed.",
+    ),
+    "storage_rule": (
+        "A storage rule deletes old backups, and control files with them",
+        "As the incident had it: a prefix and an age, carried out by the store itself.",
+    ),
+    "store_trouble": (
+        "The backup store is unreachable, slow, read-only or denied",
+        "What can't be read is not gone.",
+    ),
+    "kops_update": (
+        "An update writes the spec again, months later",
+        "One write, no look at what else is there: how the incident's cluster was swapped.",
+    ),
+    "rewritten": ("An operator writes the control files again", "In either order, before or after a restart."),
+    "restore_backup": ("A backup is restored", "Old or new, without a hitch or cut by a loss of power."),
+    "bad_name": ("A restore is asked for by a wrong name", "Of a backup that is not there, or not whole."),
+    "after_reseed": (
+        "The ways back after the cluster was swapped for an empty one",
+        "The twelve steps of the incident, and others.",
+    ),
+    "state_table": (
+        "The state table of control files",
+        "What becomes of marker and spec, times what happens then, in either order.",
+    ),
     "order_exploration": (
         "Every order of two replacements",
         "A small model of quorum predicts each step, and real etcd confirms it.",

@@ -7,6 +7,8 @@ from statistics import median
 from harness.judging.guarantees import GUARANTEES
 from harness.judging.verdict import KEPT_CUT, UNCLEAR_CUT, Finding, Verdict
 from reports.answer import QUESTIONS, Question, procedures
+from reports.control_files import state_table
+from reports.flakes import flakes
 from reports.gate import decide
 from reports.options import Options, options
 from reports.run import CaseResult, RunResult
@@ -22,7 +24,17 @@ def to_markdown(run: RunResult) -> str:
     sections = [f"# afterfault {run.facts.run_id}: {decision.headline}", _facts(run)]
     if decision.reasons:
         sections.append("## Not as expected\n" + "\n".join(f"- {reason}" for reason in decision.reasons))
-    sections += [_again(run), _procedures(run), _ways(run), _guarantees(run), _cuts(run), _table(run), _measures(run)]
+    sections += [
+        _again(run),
+        _repeats(run),
+        _procedures(run),
+        _ways(run),
+        _states(run),
+        _guarantees(run),
+        _cuts(run),
+        _table(run),
+    ]
+    sections.append(_measures(run))
     if run.facts.skipped:
         sections.append("## Not run\n" + "\n".join(f"- {text}" for text in run.facts.skipped))
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -38,8 +50,19 @@ def _facts(run: RunResult) -> str:
 def _again(run: RunResult) -> str:
     """The command for each case that is not as expected."""
     cases = [case for case in run.cases if case.standing in ("broken", "inconclusive")]
-    lines = [f"- {case.spec.case_id}: `{repeat(case.spec)}`" for case in cases]
+    lines = [f"- {case.spec.play_id}: `{repeat(case.spec, case.place)}`" for case in cases]
     return "## Play it again\n" + "\n".join(lines) if lines else ""
+
+
+def _repeats(run: RunResult) -> str:
+    """How often each case that was played more than once came to what; the gravest play is the case's verdict."""
+    rows = [
+        f"| {_cell(flake.case_id)} | {_cell(flake.told)} | {flake.seconds:.1f} | {flake.longest_seconds:.1f} |"
+        for flake in flakes(run)
+    ]
+    head = ["## Repeats", "The gravest play is what a case comes to; repeats change no verdict.", ""]
+    head += ["| case | came to | seconds, median | longest |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows]) if rows else ""
 
 
 def _procedures(run: RunResult) -> str:
@@ -82,6 +105,25 @@ def _cuts(run: RunResult) -> str:
             lines.append(f"- {_cell(case.spec.case_id)}: {len(cuts) - len(red)} of {len(cuts)} cuts survived")
             lines += [f"  - `{_cell(case.spec.case_id)}@{cut}`: {_unsurvived(how)}" for cut, how in red.items()]
     return "## Sweeps\n" + "\n".join(lines) if lines else ""
+
+
+def _states(run: RunResult) -> str:
+    """The state table, a line for each damage and manager."""
+    table = state_table(run, ())
+    if table is None:
+        return ""
+    heads = " | ".join(f"{group} {name}".strip() for group, name in table.columns)
+    rows = [f"| damage | manager | {heads} |", "|---|---|" + "---|" * len(table.columns)]
+    for row in table.rows:
+        for line, manager in enumerate(table.managers):
+            said = " | ".join(
+                f"**{c.short} ≠**" if c.differs else c.short for c in (cells[line] for cells in row.cells)
+            )
+            rows.append(f"| {row.words} | {_cell(manager)} | {said} |")
+    signs = "✓ safe, ‖ backups stop, ✕ swapped for an empty cluster, ‼ wrong data, ? can't be judged, · not played"
+    told = f"{signs}; seconds from the last thing that was done; ≠ what the frozen model foretells otherwise."
+    lines = [f"- `{one.cell}`: {one.words}" for one in table.differences] or ["- no cell that was played differs"]
+    return "\n".join(["## State table of control files", told, "", *rows, "", *lines])
 
 
 def _unsurvived(how: str) -> str:
@@ -131,7 +173,7 @@ def _cell(words: str) -> str:
 def _table(run: RunResult) -> str:
     rows = ["## Cases", "| case | standing | broken guarantees | seconds |", "|---|---|---|---|"]
     rows += [
-        f"| {_cell(case.spec.case_id)} | {_MARKS[case.standing]} | {_broken(case)} | {case.seconds:.1f} |"
+        f"| {_cell(case.spec.play_id)} | {_MARKS[case.standing]} | {_broken(case)} | {case.seconds:.1f} |"
         for case in run.cases
     ]
     return "\n".join(rows)

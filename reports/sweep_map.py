@@ -11,14 +11,14 @@ from itertools import groupby
 from harness.cuts import CutPoint, Moment
 from harness.journal import Entry
 from harness.judging import Case, Finding, Verdict
-from harness.judging.case import READY
 from harness.judging.departure import Departure, first_departure, healthy_start
-from harness.judging.sweep import CONTROL, Cell, cells, passed_calls
+from harness.judging.sweep import CONTROL, Cell, cells, passed_calls, shared_entries
 from harness.judging.tool_runs import name_of
 from reports.anchors import slug
 from reports.run import CaseResult
-from reports.telling import repeat, repeat_cut
+from reports.telling import repeat
 from reports.unlike import Unlike, unlike
+from reports.why import Evidence, evidence_of
 
 # By what a call's name tells; the first that fits.
 _STAGES = (
@@ -86,6 +86,7 @@ class RedCut:
         unlike: how the state differs, where that is what is wrong.
         again: the command that plays it again.
         entries: its part of the journal, as a case of its own.
+        evidence: what was gathered while its cluster was there.
     """
 
     cell: Cell
@@ -95,6 +96,7 @@ class RedCut:
     unlike: Sequence[Unlike]
     again: str
     entries: Sequence[Entry]
+    evidence: Sequence[Evidence]
 
     @property
     def wrong(self) -> list[Finding]:
@@ -187,16 +189,14 @@ def _killer(cell: Cell) -> Finding | None:
 def _red(result: CaseResult, case: Case, cell: Cell, kind: str) -> RedCut:
     part = replace(case, entries=part_of(case, cell.id))
     departure = first_departure(part, cell.findings, healthy_start(case.entries))
-    anchor = f"cut-{slug(result.spec.case_id)}--{slug(cell.id)}"
-    again = repeat(result.spec) if cell.id == CONTROL else repeat_cut(result.spec, cell.id)
-    return RedCut(cell, anchor, kind, departure, unlike(part, cell.findings), again, part.entries)
+    anchor = f"cut-{slug(result.spec.play_id)}--{slug(cell.id)}"
+    again = repeat(result.spec, result.place, "" if cell.id == CONTROL else cell.id)
+    evidence = evidence_of(result, part.entries)
+    return RedCut(cell, anchor, kind, departure, unlike(part, cell.findings), again, part.entries, evidence)
 
 
 def part_of(case: Case, cut: str) -> list[Entry]:
     """The entries of one cut, after those that all cuts share: a case of its own."""
-    shared = [
-        entry for entry in case.entries if entry.kind in ("case.opened", READY) or entry.data.get("role") == "reference"
-    ]
     within: list[Entry] = []
     inside = False
     for entry in case.entries:
@@ -206,7 +206,19 @@ def part_of(case: Case, cut: str) -> list[Entry]:
             within.append(entry)
         if entry.kind == "sweep.ended":
             inside = False
-    return [*shared, *within]
+    return [*shared_entries(case), *within]
+
+
+def outside_cuts(entries: Sequence[Entry]) -> list[Entry]:
+    """What belongs to no cut; of a case that is no sweep that is all."""
+    found: list[Entry] = []
+    inside = False
+    for entry in entries:
+        inside |= entry.kind == "sweep.cut"
+        if not inside:
+            found.append(entry)
+        inside &= entry.kind != "sweep.ended"
+    return found
 
 
 def _by_killer(reds: Sequence[RedCut]) -> list[tuple[str, list[RedCut]]]:

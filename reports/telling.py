@@ -11,7 +11,15 @@ from harness.judging import Case
 from harness.judging.case import ToolCall
 from harness.judging.membership import GRACE_SECONDS
 from harness.judging.sweep import CONTROL
-from harness.spec import CaseSpec, DeploymentSpec, EtcdSpec
+from harness.spec import CaseSpec
+
+# A user's own tool is called as the option is that brings it; what that option is given.
+_OWN_TOOLS = {
+    "laconic-so": "PATH",
+    "etcd-manager": "DIR",
+    "replace-command": "CMD",
+    "replace-control-plane-command": "CMD",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +44,24 @@ def tell(case: Case) -> str:
     return words
 
 
-def repeat(spec: CaseSpec) -> str:
-    """The command that plays the case again.
+def repeat(spec: CaseSpec, run: str = "", cut: str = "") -> str:
+    """The command that plays it again, on any machine that has the run's folder.
 
-    The closing bracket ends the label, else ``3-relaxed`` would bring ``3-relaxed-tls`` along.
-    Other stories told with the same label come along still.
+    Args:
+        spec: of the play.
+        run: the run's folder, as a person types it; the newest run is meant where it is empty.
+        cut: of a sweep, the one cut point that is meant; empty for all of them.
     """
-    if isinstance(spec.cluster, DeploymentSpec):  # minutes each: no other story comes along
-        return f"pytest scenarios -m '' --case {shlex.quote(spec.case_id)} --seed {spec.seed}"
-    # an order is walked without a shape in its name, see scenarios/node_replacement/conftest.py
-    is_order = spec.traffic is None and isinstance(spec.cluster, EtcdSpec)
-    label = f"[{spec.target.variant}]" if is_order else f"{spec.label}]"
-    return f"pytest scenarios -m '' -k {shlex.quote(label)} --seed {spec.seed}"
+    words = ["afterfault", "repro", f"{spec.play_id}@{cut}" if cut else spec.play_id, *(["--run", run] if run else [])]
+    own = own_tool(spec)
+    # the placeholder at the end is for the reader: a run does not keep where a user's own tool is
+    return shlex.join(words) + (f" -- {own}" if own else "")
 
 
-def repeat_cut(spec: CaseSpec, cut: str) -> str:
-    """The command that plays one cut of a sweep again."""
-    return f"afterfault repro {shlex.quote(f'{spec.case_id}@{cut}')}"
+def own_tool(spec: CaseSpec) -> str:
+    """The option of pytest that brings a user's own tool, with its placeholder; empty where the tool is ours."""
+    placeholder = _OWN_TOOLS.get(spec.target.tool)
+    return f"--{spec.target.tool} {placeholder}" if placeholder else ""
 
 
 def was_cut(case: Case, call: ToolCall) -> bool:
@@ -101,7 +110,8 @@ def longest_gap(case: Case) -> tuple[float, float] | None:
 
 def _faults(case: Case) -> Iterator[str]:
     for entry in case.of_kind("fault.injected"):
-        yield f"{entry.data['fault']} on {entry.data['node']}" if entry.data.get("node") else str(entry.data["fault"])
+        where = str(entry.data.get("node") or "").removeprefix("the store")
+        yield f"{entry.data['fault']} on {where}" if where else str(entry.data["fault"])
 
 
 def _calls(case: Case) -> Iterator[str]:

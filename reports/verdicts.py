@@ -11,6 +11,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.judging import Verdict
 from harness.run_folder import RunFolder
+from reports.flakes import flakes
 from reports.run import RunResult
 
 SCHEMA = 1
@@ -30,6 +31,7 @@ class _Case(msgspec.Struct):
     case_id: str
     digest: str
     findings: list[_Finding]
+    play_id: str = ""
 
 
 class _Saved(msgspec.Struct):
@@ -44,9 +46,13 @@ def to_json(run: RunResult) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": asdict(run.facts),
         "unreadable": list(run.unreadable),
+        "repeats": [flake.to_json() for flake in flakes(run)],
         "cases": [
             {
                 "case_id": case.spec.case_id,
+                "play_id": case.spec.play_id,
+                "repetition": case.spec.repetition,
+                "seed": case.spec.seed,
                 "scenario": case.spec.scenario,
                 "target": case.spec.target.label,
                 "cluster": case.spec.cluster.label,
@@ -90,8 +96,9 @@ def load(folder: RunFolder) -> dict[str, Any]:
 
 def differences(saved: dict[str, Any], run: RunResult) -> list[str]:
     """Where judging again came to something else than what was saved; empty when all is the same."""
-    before = {case["case_id"]: case for case in saved["cases"]}
-    now = {case["case_id"]: case for case in json.loads(json.dumps(to_json(run)))["cases"]}
+    # a run of before there were repeats has one play of each case
+    before = {case.get("play_id") or case["case_id"]: case for case in saved["cases"]}
+    now = {case["play_id"]: case for case in json.loads(json.dumps(to_json(run)))["cases"]}
     told = [f"{name}: judged then, its journal is gone or unreadable now" for name in before if name not in now]
     told += [f"{name}: not among the saved verdicts" for name in now if name not in before]
     for name in sorted(before.keys() & now.keys()):

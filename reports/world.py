@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.journal import Entry
-from harness.spec import EtcdSpec
+from harness.spec import REFERENCE, EtcdSpec
 from reports.run import CaseResult, RunResult
 
 _IMAGE = "--image="
+# Orders of membership changes are walked by the harness itself.
+_BY_STEP = "stepwise"
 
 
 def played_on(run: RunResult) -> list[tuple[str, str]]:
@@ -21,6 +23,21 @@ def played_on(run: RunResult) -> list[tuple[str, str]]:
         ("tool", _joined(_tools(run))),
     ]
     return [(name, value) for name, value in pairs if value]
+
+
+def target_of(run: RunResult) -> str:
+    """Who was under test: tools that say which version they are, others by their label, ``reference`` for our own."""
+    told = {
+        f"{target.tool} {target.version}" if target.version else target.label
+        for case in run.cases
+        if (target := case.spec.target).tool not in (REFERENCE, _BY_STEP)
+    }
+    return ", ".join(sorted(told)) or (REFERENCE if run.cases else "")
+
+
+def kubernetes_of(run: RunResult) -> str:
+    """Versions that its nodes told."""
+    return _joined(_kubernetes(run))
 
 
 def _kubernetes(run: RunResult) -> Iterator[str]:

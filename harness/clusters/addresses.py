@@ -47,6 +47,10 @@ class Subnet:
         """Give the subnet back."""
         self._lease.close()
 
+    def leave(self) -> None:
+        """Keep it to the end of the process: a cluster is left up there, and nobody gives the subnet back."""
+        self._lease.detach()
+
 
 def check_free(address: str, ports: tuple[int, ...]) -> None:
     """Make sure nobody listens there yet.

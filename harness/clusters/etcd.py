@@ -18,7 +18,7 @@ from harness.clusters.etcd_node import EtcdNode, NodeSetup
 from harness.clusters.etcd_release import EtcdRelease
 from harness.clusters.members import POLL_TIMEOUT_SECONDS, EtcdMembers, run_binary
 from harness.clusters.ownership import Ownership
-from harness.errors import ClusterError, WaitTimeout
+from harness.errors import ClusterError, NotInTime, WaitTimeout
 from harness.journal import Journal
 from harness.spec import LOG_PREFIX, EtcdSpec
 from harness.waiting import SYSTEM_CLOCK, Clock, until
@@ -143,7 +143,7 @@ class EtcdCluster(EtcdMembers[EtcdNode]):
         """Wait until a linearizable read comes through this node.
 
         Raises:
-            ClusterError: with the end of its log, when it does not or its process ends.
+            ClusterError: with the end of its log, when it does not (`NotInTime`) or its process ends.
         """
         with self.client(node, POLL_TIMEOUT_SECONDS) as client:
             self._await(node, client.healthy, "be healthy", deadline_seconds)
@@ -216,7 +216,7 @@ class EtcdCluster(EtcdMembers[EtcdNode]):
                 clock=self._clock,
             )
         except WaitTimeout as error:
-            raise ClusterError(str(error), log_tail=node.log_tail()) from error
+            raise NotInTime(str(error), log_tail=node.log_tail()) from error
         if not seen[0]:
             raise ClusterError(f"etcd on node {node.name} ended before it could {what}", log_tail=node.log_tail())
         return seen[0]

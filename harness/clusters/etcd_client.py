@@ -176,6 +176,14 @@ class EtcdClient:
         """Make a learner a voter."""
         self._call("/v3/cluster/member/promote", {"ID": str(int(member_id, 16))})
 
+    def lease_grant(self, seconds: int) -> str:
+        """A lease that lasts that long; returns its ID."""
+        return _hex(self._call("/v3/lease/grant", {"TTL": str(seconds)})["ID"])
+
+    def leases(self) -> list[str]:
+        """IDs of all leases there are."""
+        return [_hex(row["ID"]) for row in self._call("/v3/lease/leases", {}).get("leases", [])]
+
     def status(self) -> Status:
         """What the member says of itself; needs no quorum."""
         answer = self._call("/v3/maintenance/status", {})

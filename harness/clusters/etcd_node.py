@@ -16,8 +16,9 @@ import psutil
 from harness.clusters.addresses import CLIENT_PORT, PEER_PORT, check_free, is_open
 from harness.clusters.certificates import ClusterAuthority, NodeCertificate
 from harness.clusters.etcd_release import EtcdRelease
+from harness.clusters.logged import last_lines, start_logged
 from harness.clusters.ownership import Ownership
-from harness.errors import ClusterError, JournalWriteError
+from harness.errors import ClusterError, JournalWriteError, MachineError
 from harness.journal import Journal
 from harness.spec import EtcdSpec
 from harness.waiting import until
@@ -119,7 +120,7 @@ class EtcdNode:
 
         Raises:
             ClusterError: the node is destroyed or runs already.
-            MachineError: one of its ports is taken.
+            MachineError: one of its ports is taken, or etcd can't be started here.
         """
         if self.destroyed:
             raise ClusterError(f"node {self.name} was destroyed; create another one")
@@ -128,16 +129,11 @@ class EtcdNode:
         check_free(self.address, (CLIENT_PORT, PEER_PORT))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._how, self._gone = "exited", threading.Event()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command(initial_cluster, initial_cluster_state),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env=self.setup.ownership.environment(),
-                start_new_session=True,
-            )
+        try:
+            command = self._command(initial_cluster, initial_cluster_state)
+            self._process = start_logged(command, self.log, self.setup.ownership.environment())
+        except OSError as error:
+            raise MachineError(f"{self.setup.release.etcd} can't be started: {error.strerror}") from error
         self.setup.journal.append(
             "node.started", node=self.name, pid=self._process.pid, initial_cluster_state=initial_cluster_state
         )
@@ -188,9 +184,7 @@ class EtcdNode:
 
     def log_tail(self, lines: int = 6) -> str:
         """The last lines of etcd's log, or an empty string."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return last_lines(self.log, lines)
 
     def _end(self, number: signal.Signals, how: str) -> None:
         if self._process is None or not self.running:

@@ -87,12 +87,13 @@ class Restorer:
         self._golden, self._api, self._store = golden, api, store
         self.done = Reset()
         self._rounds = 0
+        self._at_rest = False
         self._renewed: list[Stored] = []
         self.remaining: list[str] = []
         self.refused: list[str] = []
 
     def go_round(self) -> bool:
-        """Look, act; True when there was nothing left to do."""
+        """Look, act; True when there was nothing left to do twice in a row: what a controller still does shows then."""
         try:
             now = take_picture(self._api, self._golden.objects)
         except Refusal as refusal:
@@ -101,8 +102,10 @@ class Restorer:
         difference = Difference.between(self._golden, now)
         self.remaining, self.refused = difference.sentences(), []
         if not self.remaining:
+            rested, self._at_rest = self._at_rest, True
             self.done.fingerprint = now.fingerprint
-            return True
+            return rested
+        self._at_rest = False
         for stored in sorted(difference.added, key=_order_of_going):
             self._take_away(stored, now)
         for stored in sorted(difference.missing, key=_order_of_coming):

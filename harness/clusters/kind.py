@@ -230,6 +230,11 @@ class KindCluster(EtcdMembers[KindNode]):
         """Logs of every node into a folder; what can't be had is left out."""
         self._call.export_logs(folder)
 
+    def consoles(self) -> dict[str, str]:
+        """What each machine that is off said last, by name."""
+        off = [node for node in (*self.nodes.values(), *self.workers.values()) if not (node.running or node.destroyed)]
+        return {node.name: node.console() for node in off}
+
     def remove(self) -> list[str]:
         """Delete the cluster; returns a sentence for each thing that could not be removed."""
         try:

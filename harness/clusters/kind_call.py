@@ -15,6 +15,7 @@ import yaml
 from docker import DockerClient
 
 from harness.clusters.kind_node import CONTROL_PLANE
+from harness.clusters.logged import last_lines
 from harness.clusters.ownership import Ownership
 from harness.errors import ClusterError
 from harness.spec import KindSpec
@@ -40,7 +41,6 @@ NODE_CONTAINER: dict[str, Any] = {
     "init": False,
     "cgroupns": "private",
 }
-_TAIL_LINES = 12
 _EXPORT_SECONDS = 120
 
 
@@ -95,7 +95,7 @@ class KindCall:
             try:
                 self._kind.create(config)
             except (subprocess.CalledProcessError, OSError) as error:
-                raise ClusterError(f"kind create cluster failed: {error}", log_tail=self._tail()) from error
+                raise ClusterError(f"kind create cluster failed: {error}", log_tail=last_lines(self.log)) from error
         self._ownership.note_volumes()
 
     def load_image(self, reference: str) -> None:
@@ -109,7 +109,7 @@ class KindCall:
         try:
             self._kind.load_docker_image(reference)
         except subprocess.CalledProcessError as error:
-            raise ClusterError(f"kind could not load {reference}", log_tail=self._tail()) from error
+            raise ClusterError(f"kind could not load {reference}", log_tail=last_lines(self.log)) from error
 
     def export_logs(self, folder: Path) -> None:
         """Logs of every node into a folder, by ``kind export logs``; what can't be had is left out."""
@@ -131,7 +131,7 @@ class KindCall:
         try:
             self._kind.delete()
         except subprocess.CalledProcessError as error:
-            raise ClusterError(f"kind could not delete {self._name}", log_tail=self._tail()) from error
+            raise ClusterError(f"kind could not delete {self._name}", log_tail=last_lines(self.log)) from error
 
     def _write_launcher(self) -> None:
         """A kind with an environment of its own and its progress in a log."""
@@ -148,11 +148,6 @@ class KindCall:
             f"exec env -i {words} '{self._setup.kind}' \"$@\" 2>>'{self.log}'\n"
         )
         self._launcher.chmod(self._launcher.stat().st_mode | stat.S_IXUSR)
-
-    def _tail(self) -> str:
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
 
 
 def configuration(spec: KindSpec) -> dict[str, object]:

@@ -26,7 +26,6 @@ ETCD_DATA = "/var/lib/etcd/member"
 # runc's word for a machine that was busy forking while it was frozen.
 _NOT_FROZEN = "unable to freeze"
 _STOP_SECONDS = 20
-_CONSOLE_LINES = 12
 _BOOT_SECONDS = 60.0
 _KILLED_BY_TIMEOUT = 124
 
@@ -237,14 +236,21 @@ class KindNode:
             return ""
         return self.execute("journalctl", "-u", "kubelet", "-n", str(lines), "--no-pager", "-o", "cat").said
 
+    def console(self, lines: int = 200) -> str:
+        """The last lines its machine said.
+
+        Raises:
+            ClusterError: the engine does not tell.
+        """
+        return str(self._do(lambda machine: machine.logs(tail=lines)).decode(errors="replace"))
+
     def _try_while_on(self, *words: str) -> bool:
         try:
             return self.execute(*words, timeout_seconds=5).exit_code == 0
         except ClusterError as error:
             if self.running:
                 return False  # as while the engine still starts it
-            console = self._do(lambda machine: machine.logs(tail=_CONSOLE_LINES)).decode(errors="replace")
-            raise ClusterError(f"node {self.name} ended while it booted: {error}", log_tail=console) from error
+            raise ClusterError(f"node {self.name} ended while it booted: {error}", log_tail=self.console(12)) from error
 
     def _try_pause(self) -> bool:
         try:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 POLL_TIMEOUT_SECONDS = 0.3
 
 
-class MemberNode(Protocol):
-    """A machine that has, or is to have, an etcd member."""
+class EtcdMachine(Protocol):
+    """A machine whose etcd clients may call."""
 
     @property
     def name(self) -> str:
@@ -50,12 +50,16 @@ class MemberNode(Protocol):
         """Whether its time stands still."""
 
     @property
-    def destroyed(self) -> bool:
-        """Whether it is gone for good."""
-
-    @property
     def pid(self) -> int:
         """Process ID of what has to run on it; 0 when it is off."""
+
+
+class MemberNode(EtcdMachine, Protocol):
+    """A machine that has, or is to have, an etcd member, as the harness and tools switch it."""
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether it is gone for good."""
 
     @property
     def has_data(self) -> bool:
@@ -80,16 +84,16 @@ class MemberNode(Protocol):
         """Gone for good."""
 
 
+E = TypeVar("E", bound=EtcdMachine)
 N = TypeVar("N", bound=MemberNode)
 
 
-class EtcdMembers(ABC, Generic[N]):
-    """A cluster's etcd members, each asked through its own client URL.
+class EtcdEndpoints(ABC, Generic[E]):
+    """What a cluster's etcd tells, each machine asked through its own client URL; nothing is changed here.
 
     A cluster sets `cluster_id` once it takes writes.
     """
 
-    spec: MembersShape
     work: Path
     journal: Journal
     ownership: Ownership
@@ -100,7 +104,7 @@ class EtcdMembers(ABC, Generic[N]):
 
     @property
     @abstractmethod
-    def nodes(self) -> Mapping[str, N]:
+    def nodes(self) -> Mapping[str, E]:
         """All nodes that have, had or may get a member, by name, oldest first."""
 
     @property
@@ -108,19 +112,7 @@ class EtcdMembers(ABC, Generic[N]):
     def client_context(self) -> ssl.SSLContext | None:
         """For mutual TLS; None for plain HTTP."""
 
-    @abstractmethod
-    def create_node(self) -> N:
-        """A fresh machine with a name and an address nobody had before."""
-
-    @abstractmethod
-    def admit(self, name: str) -> None:
-        """Make a fresh machine a serving member, as somebody does who looks at nothing else.
-
-        Raises:
-            ClusterError, WaitTimeout: it did not become one.
-        """
-
-    def node(self, name: str) -> N:
+    def node(self, name: str) -> E:
         """The node of that name.
 
         Raises:
@@ -130,15 +122,15 @@ class EtcdMembers(ABC, Generic[N]):
             raise ClusterError(f"no node {name!r}; there are {', '.join(self.nodes)}")
         return self.nodes[name]
 
-    def running(self) -> list[N]:
+    def running(self) -> list[E]:
         """Nodes that are switched on and not paused, oldest first."""
         return [node for node in tuple(self.nodes.values()) if node.running and not node.paused]
 
-    def client(self, node: MemberNode, timeout_seconds: float = 1.0) -> EtcdClient:
+    def client(self, node: EtcdMachine, timeout_seconds: float = 1.0) -> EtcdClient:
         """A client that talks to this node only; close it."""
         return EtcdClient(node.client_url, self.client_context, timeout_seconds)
 
-    def status(self, node: MemberNode) -> Status | None:
+    def status(self, node: EtcdMachine) -> Status | None:
         """What a node says of itself; None when it does not answer within 0.3 s."""
         return self._ask(node, lambda client: client.status())
 
@@ -152,11 +144,11 @@ class EtcdMembers(ABC, Generic[N]):
                 told.append((status.raft_term, status.raft_index, listed))
         return max(told, key=lambda row: row[:2])[2] if told else []
 
-    def member_of(self, node: MemberNode) -> ListedMember | None:
+    def member_of(self, node: EtcdMachine) -> ListedMember | None:
         """The node's row in the member list, found by its peer URL."""
         return next((row for row in self.members() if node.peer_url in row.peer_urls), None)
 
-    def leader(self) -> N | None:
+    def leader(self) -> E | None:
         """The node most members follow; None when there is no leader."""
         for node in self.running():
             status = self.status(node)
@@ -168,7 +160,7 @@ class EtcdMembers(ABC, Generic[N]):
     def etcdctl_credentials(self) -> dict[str, str]:
         """Variables by which ``etcdctl`` finds its client certificate."""
 
-    def etcdctl_environment(self, nodes: Sequence[MemberNode]) -> dict[str, str]:
+    def etcdctl_environment(self, nodes: Sequence[EtcdMachine]) -> dict[str, str]:
         """Environment in which plain ``etcdctl`` talks to these nodes."""
         return self.ownership.environment(
             ETCDCTL_API="3",
@@ -178,7 +170,7 @@ class EtcdMembers(ABC, Generic[N]):
             **self.etcdctl_credentials(),
         )
 
-    def save_snapshot(self, node: MemberNode, file: Path) -> None:
+    def save_snapshot(self, node: EtcdMachine, file: Path) -> None:
         """Save the node's store with etcdctl; works without quorum too.
 
         Raises:
@@ -187,7 +179,7 @@ class EtcdMembers(ABC, Generic[N]):
         file.parent.mkdir(parents=True, exist_ok=True)
         run_binary([str(self.release.etcdctl), "snapshot", "save", str(file)], self.etcdctl_environment([node]))
 
-    def _ask(self, node: MemberNode, question: Callable[[EtcdClient], T]) -> T | None:
+    def _ask(self, node: EtcdMachine, question: Callable[[EtcdClient], T]) -> T | None:
         with self.client(node, POLL_TIMEOUT_SECONDS) as client:
             try:
                 return question(client)
@@ -195,12 +187,35 @@ class EtcdMembers(ABC, Generic[N]):
                 return None
 
 
-def run_binary(command: list[str], environment: dict[str, str]) -> None:
-    """Run one of etcd's tools to its end.
+class EtcdMembers(EtcdEndpoints[N]):
+    """A cluster whose etcd members the harness and tools make, one a machine."""
+
+    spec: MembersShape
+
+    @abstractmethod
+    def create_node(self) -> N:
+        """A fresh machine with a name and an address nobody had before."""
+
+    @abstractmethod
+    def admit(self, name: str) -> None:
+        """Make a fresh machine a serving member, as somebody does who looks at nothing else.
+
+        Raises:
+            ClusterError, WaitTimeout: it did not become one.
+        """
+
+
+def run_binary(command: list[str], environment: dict[str, str]) -> str:
+    """Run a short command to its end; returns what it printed.
 
     Raises:
-        ClusterError: it failed; carries the end of what it wrote.
+        ClusterError: it failed, or took more than a minute; carries the end of what it wrote.
     """
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    said = f"{Path(command[0]).name} {command[1]}"
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(f"{said} did not end within a minute") from error
     if done.returncode != 0:
-        raise ClusterError(f"{Path(command[0]).name} {command[1]} failed", log_tail=done.stderr[-600:])
+        raise ClusterError(f"{said} failed", log_tail=done.stderr[-600:])
+    return done.stdout

@@ -135,8 +135,11 @@ class Ownership:
         except subprocess.TimeoutExpired as error:
             raise LeftoverError([f"{self.lease.label}: its reaper is still at it"]) from error
         leftovers = [line for line in said.decode(errors="replace").splitlines() if line]
-        if not (keep or leftovers) and self.lease.file.exists():
-            leftovers = sweep(self.lease)  # somebody killed the reaper
+        if self._reaper.returncode:
+            # nothing is lost by it this time; a run that was killed too would have left everything
+            leftovers.append(f"{self.lease.label}: its reaper was killed (exit {self._reaper.returncode})")
+        if self._reaper.returncode and not keep:
+            leftovers += sweep(self.lease)
         if leftovers:
             raise LeftoverError(leftovers)
 

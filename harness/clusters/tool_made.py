@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -140,29 +141,28 @@ class ToolMadeCluster:
     def export_logs(self, folder: Path) -> None:
         """Logs of every node into a folder; what can't be had is left out."""
         for name in self.names:
-            subprocess.run(
-                [str(self.setup.kind), "export", "logs", str(folder / name), f"--name={name}"],
-                env=self.ownership.environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_EXPORT_SECONDS,
-                check=False,
-            )
+            self._kind("export", "logs", str(folder / name), f"--name={name}", timeout_seconds=_EXPORT_SECONDS)
 
     def remove(self) -> list[str]:
         """Delete what the tool left there; returns a sentence for each thing that could not be removed."""
         self.ownership.note_volumes()
         for name in self.names:
+            words = ("delete", "cluster", f"--name={name}", f"--kubeconfig={self.work / 'gone'}")
+            self._kind(*words, timeout_seconds=_DELETE_SECONDS)
+        shutil.rmtree(self.work, ignore_errors=True)
+        return [f"container {node.name}" for node in self._containers()]
+
+    def _kind(self, *words: str, timeout_seconds: float) -> None:
+        """Whatever comes of it: a busy machine may take longer than that, and what is left is looked at by callers."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(
-                [str(self.setup.kind), "delete", "cluster", f"--name={name}", f"--kubeconfig={self.work / 'gone'}"],
+                [str(self.setup.kind), *words],
                 env=self.ownership.environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=_DELETE_SECONDS,
+                timeout=timeout_seconds,
                 check=False,
             )
-        shutil.rmtree(self.work, ignore_errors=True)
-        return [f"container {node.name}" for node in self._containers()]
 
     def _look(self) -> None:
         """Know the nodes there are now; a cluster that was made anew has new ones under the same names."""

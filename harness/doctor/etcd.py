@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from harness.clusters.addresses import CLIENT_PORT, PEER_PORT, Subnet, check_free
 from harness.clusters.etcd_release import EtcdRelease
+from harness.clusters.namespaces import require_namespaces
 from harness.doctor.examined import ETCD, Examined, missing
 from harness.errors import HarnessError
 from harness.run_folder import LEAST_FREE_MIB
@@ -27,7 +29,7 @@ def examine_etcd(releases: Callable[[], Sequence[EtcdRelease]], folder: Path) ->
         releases: finds etcd.
         folder: where runs would go.
     """
-    return [_system(), *_etcd(releases), _loopback(), _memory(), _disk(folder)]
+    return [_system(), *_etcd(releases), _loopback(), _memory(), _disk(folder), _namespaces()]
 
 
 def _system() -> Examined:
@@ -59,6 +61,16 @@ def _loopback() -> Examined:
     finally:
         subnet.release()
     return Examined(ETCD, "loopback", True, f"ports {CLIENT_PORT} and {PEER_PORT} are free on addresses of our own")
+
+
+def _namespaces() -> Examined:
+    """Only the real etcd-manager needs them: whoever has none can do without."""
+    try:
+        require_namespaces()
+    except HarnessError as error:
+        told = missing(ETCD, "namespaces", error)
+        return replace(told, good=True, seen=f"none; only --etcd-manager needs them ({told.mend})")
+    return Examined(ETCD, "namespaces", True, "of users, mounts and processes can be made, for --etcd-manager")
 
 
 def _memory() -> Examined:

@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 from harness.errors import HarnessError, MachineError
 
-Group = Literal["etcd", "kind"]
+Group = Literal["etcd", "kind", "s3"]
 ETCD: Final = "etcd"
 KIND: Final = "kind"
+S3: Final = "s3"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.clusters.members import EtcdMembers
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -22,24 +20,24 @@ class Evidence:
 
 
 class Fault(Protocol):
-    """A state of the world to be brought about."""
+    """A state of the world to be brought about; which sort of cluster it is for, each says by its types."""
 
     @property
     def node(self) -> str:
         """Name of the node it befalls."""
 
-    def preflight(self, cluster: EtcdMembers[Any]) -> None:
+    def preflight(self, cluster: Any) -> None:
         """Check, before anything is broken, that it can be injected.
 
         Raises:
             FaultError: it can't.
         """
 
-    def inject(self, cluster: EtcdMembers[Any]) -> None:
+    def inject(self, cluster: Any) -> None:
         """Bring it about."""
 
-    def evidence(self, cluster: EtcdMembers[Any]) -> Evidence:
+    def evidence(self, cluster: Any) -> Evidence:
         """Look for signs that it is so; changes nothing."""
 
-    def heal(self, cluster: EtcdMembers[Any]) -> None:
+    def heal(self, cluster: Any) -> None:
         """Undo what can be undone; does nothing for what is gone for good."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from harness.errors import UsageError
 from harness.journal import Entry
+from harness.judging.awake import doubted
 from harness.judging.case import Case
 from harness.judging.guarantees import GUARANTEES
 from harness.judging.verdict import Finding, GuaranteeBroken, Inconclusive, Verdict
@@ -47,4 +48,4 @@ def _judge(guarantee: str, case: Case) -> Finding:
     if obstacle is not None:
         reason, seq = obstacle
         return Finding(guarantee, Verdict.INCONCLUSIVE, reason, evidence=(seq,))
-    return GUARANTEES[guarantee].rule(case)
+    return doubted(case.spec, case.watched, GUARANTEES[guarantee].rule(case))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.journal import Entry
+from harness.judging.awake import disturbance
 from harness.judging.timeline import Timeline, until_end
 from harness.shapes import MembersShape
 from harness.spec import CaseSpec
@@ -17,6 +19,10 @@ from harness.spec import CaseSpec
 LOOKS = ("list", "exec", "fetch")
 # Where the tool makes the cluster: what a story begins with is there. Calls of the tool before it are no trouble.
 READY = "stage.ready"
+# How a manager's end is told where a signal ended it that the story never sent.
+_SIGNALLED = re.compile(r"ended by itself, exit -\d")
+# What tells that a cluster took writes before anything went wrong.
+_TOOK_WRITES = ("cluster.started", "managed.started", READY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +85,13 @@ class Case:
     Args:
         spec: what was asked.
         entries: the story, up to the end of the case.
+        derived: what rules made of the entries, by its name, so that it is made once.
     """
 
     spec: CaseSpec
     entries: Sequence[Entry]
     problem: str = field(default="")
+    derived: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, entries: Sequence[Entry]) -> Case:
@@ -150,9 +158,17 @@ class Case:
         return min(moments, default=self.timeline.end)
 
     @cached_property
+    def watched(self) -> list[Entry]:
+        """The entries since all was ready: what the harness may not sleep through. Of a sweep no cut: see there."""
+        ready = self.last(READY) or next((e for e in self.entries if e.kind in _TOOK_WRITES), self.entries[0])
+        learnt = self.last("sweep.learnt") or self.entries[-1]
+        return [entry for entry in self.entries if ready.seq <= entry.seq <= learnt.seq]
+
+    @cached_property
     def founding_cluster_id(self) -> str:
         """ID of the cluster as it was before anything went wrong."""
-        return str(self.data_of("cluster.started").get("cluster_id", ""))
+        told = self.data_of("cluster.started") or self.data_of("managed.started")
+        return str(told.get("cluster_id", ""))
 
     def of_kind(self, kind: str) -> Iterator[Entry]:
         """Entries of one kind, oldest first."""
@@ -176,7 +192,14 @@ class Case:
 
     def obstacle(self) -> tuple[str, int] | None:
         """Why nothing can be said about the tool here: a sentence and an entry; None when it can."""
-        checks = (self._harness_problem, self._outside_kill, self._unhealthy_start, self.missed_cut, self._missing_end)
+        checks = (
+            self._harness_problem,
+            self._disturbance,
+            self._outside_kill,
+            self._unhealthy_start,
+            self.missed_cut,
+            self._missing_end,
+        )
         return next((found for check in checks if (found := check())), None)
 
     def _harness_problem(self) -> tuple[str, int] | None:
@@ -187,16 +210,23 @@ class Case:
                 return f"the fault {entry.data['fault']} shows no sign that it bit", entry.seq
         return None
 
+    def _disturbance(self) -> tuple[str, int] | None:
+        return disturbance(self.spec, self.watched)
+
     def _outside_kill(self) -> tuple[str, int] | None:
         for entry in self.of_kind("node.stopped"):
             # Neither the story nor the tool sends signals: that was the kernel, or somebody else.
             if entry.data.get("how") == "exited" and entry.data["exit_code"] < 0:
                 reason = f"etcd on {entry.data['node']} was killed from outside (signal {-entry.data['exit_code']})"
                 return reason, entry.seq
+        for entry in self.of_kind("machine.stopped"):
+            if _SIGNALLED.search(str(entry.data.get("why", ""))):
+                reason = f"the manager on {entry.data['machine']} was killed from outside ({entry.data['why']})"
+                return reason, entry.seq
         return None
 
     def _unhealthy_start(self) -> tuple[str, int] | None:
-        if self.last("cluster.started") is None and self.last(READY) is None:
+        if all(self.last(kind) is None for kind in _TOOK_WRITES):
             return "the cluster never took writes", self.entries[0].seq
         return None
 

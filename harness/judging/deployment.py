@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.journal import Entry
 from harness.judging.case import Case, ToolCall
 from harness.judging.observed import Flaw, Flaws, Promise
+from harness.judging.tool_runs import last_line_of
 from harness.judging.verdict import Finding
 
 _START, _STOP, _BY_HAND = "start", "stop", "by-hand"
@@ -207,5 +208,4 @@ def _is_cut(case: Case, call: ToolCall) -> bool:
 
 
 def _last_line(ended: Entry) -> str:
-    lines = [line.strip() for line in ended.data["output"].splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
+    return last_line_of(ended)[:300] or "it said nothing"

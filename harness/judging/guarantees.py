@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from harness.judging import (
     after_cut,
@@ -19,28 +18,10 @@ from harness.judging import (
     sweep,
     workloads,
 )
-from harness.judging.case import Case
-from harness.judging.verdict import Finding
+from harness.judging.guarantee import Guarantee
+from harness.judging.managed_guarantees import MANAGED
 
-Rule = Callable[[Case], Finding]
-
-
-@dataclass(frozen=True, slots=True)
-class Guarantee:
-    """One promise.
-
-    Args:
-        id: as used in scenarios, ledgers and reports.
-        title: short, for a table's head.
-        sentence: what is promised.
-        rule: judges a case by it; pure.
-    """
-
-    id: str
-    title: str
-    sentence: str
-    rule: Rule
-
+__all__ = ["GUARANTEES", "Guarantee"]
 
 _ALL = (
     Guarantee(
@@ -225,4 +206,4 @@ _ALL = (
     ),
 )  # fmt: skip
 
-GUARANTEES: Mapping[str, Guarantee] = {guarantee.id: guarantee for guarantee in _ALL}
+GUARANTEES: Mapping[str, Guarantee] = {guarantee.id: guarantee for guarantee in (*_ALL, *MANAGED)}

@@ -1,6 +1,6 @@
 """What two uncut starts of the same thing differ in: the listed rules, each with its reason.
 
-Learnt by comparing real clusters (kind, Kubernetes 1.34; tests/kind/test_state.py does it again), not
+Learnt by comparing real clusters (kind, Kubernetes 1.34; tests/kind/one_cluster/test_state.py does it again), not
 by looking at what a cut start differs in: a field that differs only after a cut is a finding. Each
 rule has a test that it hides what it names and nothing beside it (tests/judging/test_state_rules.py).
 

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from harness.cuts import CutPoint, Moment
 from harness.journal import Entry
 from harness.judging.after_cut import no_traces_left, same_state_as_uncut
+from harness.judging.awake import disturbance, doubted
 from harness.judging.case import READY, Case
 from harness.judging.deployment import app_reachable, restart_succeeds
 from harness.judging.observed import Flaw, Promise, listed
@@ -103,11 +104,7 @@ def _without(names: Collection[str], call: str) -> str:
 
 def cells(case: Case) -> Iterator[Cell]:
     """Each cut of a sweep, judged by itself."""
-    shared = [
-        entry
-        for entry in case.entries
-        if entry.kind in ("case.opened", READY) or (entry.kind in _REFERENCES and entry.data.get("role") == "reference")
-    ]
+    shared = shared_entries(case)
     begun: Entry | None = None
     within: list[Entry] = []
     for entry in case.entries:
@@ -121,6 +118,27 @@ def cells(case: Case) -> Iterator[Cell]:
             begun = None
         elif begun is not None:
             within.append(entry)
+
+
+def under_way(entries: Sequence[Entry]) -> Verdict:
+    """What can be said of the cut that has begun last, before it has ended.
+
+    Args:
+        entries: of the sweep, so far.
+    """
+    case = Case.of(entries)
+    begun = max(number for number, entry in enumerate(case.entries) if entry.kind == _BEGIN)
+    part = replace(case, entries=[*shared_entries(case), *case.entries[begun:]])
+    return Verdict.merge(rule(part).verdict for rule in _RULES)
+
+
+def shared_entries(case: Case) -> list[Entry]:
+    """What every cut is judged with: the case, and what was seen of an uncut start."""
+    return [
+        entry
+        for entry in case.entries
+        if entry.kind in ("case.opened", READY) or (entry.kind in _REFERENCES and entry.data.get("role") == "reference")
+    ]
 
 
 def every_cut_recovers(case: Case) -> Finding:
@@ -171,8 +189,11 @@ def _judged(part: Case, end: Entry) -> Iterator[Finding]:
     if problem := end.data.get("problem"):
         yield Finding(_EVERY.guarantee, Verdict.INCONCLUSIVE, f"the harness had a problem: {problem}", "", (end.seq,))
         return
+    if disturbed := disturbance(part.spec, part.entries):
+        yield Finding(_EVERY.guarantee, Verdict.INCONCLUSIVE, disturbed[0], "", (disturbed[1],))
+        return
     if missed := part.missed_cut():
         yield Finding(_EVERY.guarantee, Verdict.INCONCLUSIVE, missed[0], "", (missed[1],))
         return
     for rule in _RULES:
-        yield rule(part)
+        yield doubted(part.spec, part.entries, rule(part))

@@ -49,8 +49,7 @@ class ToolStretch:
     @property
     def last_line(self) -> str:
         """The last it said; empty where it said nothing."""
-        lines = str(self.ended.data.get("output", "")).split("\n") if self.ended else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last_line_of(self.ended) if self.ended else ""
 
     def waiting(self) -> tuple[float, Sequence[Entry]]:
         """Since when it did nothing new, and what it asked since; nothing asked means that it was silent.
@@ -82,6 +81,12 @@ class ToolStretch:
             since = since if since is not None else float(call.data["began"])
             longest = max(longest, float(call.data["ended"]) - since)
         return longest
+
+
+def last_line_of(ended: Entry) -> str:
+    """The last a call of the tool said, its white space made single; empty where it said nothing."""
+    lines = str(ended.data.get("output", "")).splitlines()
+    return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
 
 
 def stretches(entries: Sequence[Entry]) -> list[ToolStretch]:

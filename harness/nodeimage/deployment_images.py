@@ -33,6 +33,11 @@ _STARTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "etcd-tools": {"Cmd": ["/usr/local/bin/etcd"]},
         "etcd-tools-nojq": {"Cmd": ["/usr/local/bin/etcd"]},
         "kubectl": {"Cmd": ["/usr/local/bin/kubectl"]},
+        "test-container": {
+            "Entrypoint": ["/usr/local/bin/app"],
+            "Env": [_PATH, "APP_PORT=80"],
+            "ExposedPorts": {"80/tcp": {}},
+        },
     }
 )
 _STANDS_IN_FOR = MappingProxyType({"caddy-stand-in": "caddyserver/ingress"})
@@ -42,7 +47,7 @@ def find(name: str, pair: Pair | None = None) -> str:
     """The reference of a deployment image that the engine has.
 
     Args:
-        name: ``caddy-stand-in``, ``app``, ``etcd-tools``, ``etcd-tools-nojq`` or ``kubectl``.
+        name: ``caddy-stand-in``, ``app``, ``etcd-tools``, ``etcd-tools-nojq``, ``kubectl`` or ``test-container``.
         pair: whose versions; the default pair when none is given.
 
     Raises:

@@ -108,6 +108,8 @@ def deployment_steps(pair: Pair, root: Step, etcd: Step, kubernetes: Step) -> De
         "app": ("app:1", Content(own, ("app",))),
         "etcd-tools": (f"etcd-tools:{pair.etcd}", Content(etcd, _ETCD, shell, ("shell", "jq"))),
         "etcd-tools-nojq": (f"etcd-tools:{pair.etcd}-nojq", Content(etcd, _ETCD, shell, ("shell",))),
+        # the app where a deploy tool's own stack expects a server on port 80, and a shell for its job
+        "test-container": ("test-container:1", Content(own, ("app",), shell, ("shell",))),
         "kubectl": (f"kubectl:{pair.kubernetes}", Content(kubernetes, ("kubectl",), shell, ("shell",))),
     }
     images = [Layers(name, f"afterfault/{tag}", content.step(name)) for name, (tag, content) in contents.items()]

@@ -16,6 +16,8 @@ from harness.nodeimage.process import CommandError, run
 TOOLS_MEND = "sudo scripts/image-tools"
 # One pair from nothing: Go keeps 3.7 GB built and 2.2 GB fetched, the steps take 3 GB at work, the engine 1.1 GB.
 LEAST_FREE_MIB = 12 * 1024
+# The image of the harness: a Debian unpacked twice, its wheels, three layers, and as much in the engine.
+LEAST_FREE_FOR_DEBIAN_MIB = 2 * 1024
 # The language version that Kubernetes 1.34 is written in; with an older one Go fetches what it needs itself,
 # if it is one that can (1.21) and nobody forbade it (GOTOOLCHAIN=local).
 _GO_LANGUAGE = (1, 24)
@@ -35,6 +37,26 @@ def check_machine() -> None:
     lacks = [lack for lack in (_processor(), _root(), _programs(), _go(), _disk()) if lack]
     if lacks:
         raise MachineError("; ".join(what for what, _ in lacks), mend=lacks[0][1])
+
+
+def check_debootstrap() -> None:
+    """Whether a Debian can be made here; no Go and no engine are asked for.
+
+    Raises:
+        MachineError: with every lack, and what mends the first of them.
+    """
+    if lacks := [lack for lack in (_processor(), _root(), _programs(), _room(LEAST_FREE_FOR_DEBIAN_MIB)) if lack]:
+        raise MachineError("; ".join(what for what, _ in lacks), mend=lacks[0][1])
+
+
+def check_go() -> None:
+    """Look for a Go that builds what the pins name.
+
+    Raises:
+        MachineError: there is none, or it is too old.
+    """
+    if lack := _go():
+        raise MachineError(lack[0], mend=lack[1])
 
 
 def check_inotify(nodes: int) -> None:
@@ -86,11 +108,15 @@ def _go() -> tuple[str, str] | None:
 
 
 def _disk() -> tuple[str, str] | None:
+    return _room(LEAST_FREE_MIB)
+
+
+def _room(needed_mib: int) -> tuple[str, str] | None:
     cache_folder().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache_folder()).free // 2**20
-    if free >= LEAST_FREE_MIB:
+    if free >= needed_mib:
         return None
-    return f"a build from nothing takes {LEAST_FREE_MIB} MiB, {free} MiB are free", "free space, or set XDG_CACHE_HOME"
+    return f"a build from nothing takes {needed_mib} MiB, {free} MiB are free", "free space, or set XDG_CACHE_HOME"
 
 
 def _inotify_used() -> int:

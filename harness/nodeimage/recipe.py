@@ -82,7 +82,7 @@ def recipe(pair: Pair) -> Recipe:
     """The steps for a pair of versions."""
     kind = _go("kind", f"kind {pins.KIND}", _kind())
     kubernetes = _go("kubernetes", f"Kubernetes {pair.kubernetes} binaries", _kubernetes(pair.kubernetes))
-    etcd = _go("etcd", f"etcd {pair.etcd} binaries", _etcd(pair.etcd))
+    etcd = etcd_step(pair.etcd)
     coredns = _go("coredns", f"coredns {pins.COREDNS}", _single("coredns", "github.com/coredns/coredns", pins.COREDNS))
     local_path = _go(
         "local-path",
@@ -125,6 +125,11 @@ def kube_tap_step() -> Step:
     sources = sorted((_TAPS / "kube-tap").glob("*.go"))
     inputs = {source.name: hashlib.sha256(source.read_bytes()).hexdigest() for source in sources}
     return Step("kube-tap", "kube API tap", lambda folder: build_own(("kube-tap",), folder, _TAPS), inputs)
+
+
+def etcd_step(version: str) -> Step:
+    """etcd, etcdctl and etcdutl of a pinned version."""
+    return _go("etcd", f"etcd {version} binaries", _etcd(version))
 
 
 def _go(name: str, says: str, programs: GoPrograms) -> Step:

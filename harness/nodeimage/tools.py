@@ -56,12 +56,12 @@ def find_kind() -> Path:
 
 def install_kind(recipe: Recipe) -> Path:
     """Put the kind that was built where `tool_paths` finds it."""
-    return _install(recipe.kind.folder / "bin/kind", _kind_place())
+    return install(recipe.kind.folder / "bin/kind", _kind_place())
 
 
 def install_kubectl(recipe: Recipe) -> Path:
     """Put the kubectl that was built where `tool_paths` finds it."""
-    return _install(recipe.kubernetes.folder / "bin/kubectl", _kubectl_place(recipe.pair.kubernetes))
+    return install(recipe.kubernetes.folder / "bin/kubectl", _kubectl_place(recipe.pair.kubernetes))
 
 
 def find_kube_tap() -> Path:
@@ -78,7 +78,7 @@ def find_kube_tap() -> Path:
 
 def install_kube_tap(step: Step) -> Path:
     """Put the tap that was built where `find_kube_tap` finds it."""
-    return _install(step.folder / "bin/kube-tap", _kube_tap_place(step))
+    return install(step.folder / "bin/kube-tap", _kube_tap_place(step))
 
 
 def has_tools(recipe: Recipe) -> bool:
@@ -99,7 +99,8 @@ def _find_kubectl() -> Path:
     raise MachineError(f"there is no kubectl near {_minor_text(pins.KUBERNETES[0])} here", mend=_MEND)
 
 
-def _install(source: Path, place: Path) -> Path:
+def install(source: Path, place: Path) -> Path:
+    """Put a program where it is looked for, whole or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
     partial = place.with_name(f"{place.name}.partial")
     shutil.copy2(source, partial)

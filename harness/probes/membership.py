@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient
-from harness.clusters.members import EtcdMembers, MemberNode
+from harness.clusters.members import EtcdEndpoints, EtcdMachine
 from harness.errors import HarnessError
 from harness.journal import Journal
 from harness.waiting import rest_unless
@@ -31,9 +31,7 @@ class MembershipWatch:
     Leaves behind: a thread, until `stop`.
     """
 
-    def __init__(
-        self, cluster: EtcdMembers[MemberNode], journal: Journal, silence_seconds: float | None = None
-    ) -> None:
+    def __init__(self, cluster: EtcdEndpoints[Any], journal: Journal, silence_seconds: float | None = None) -> None:
         self._cluster, self._journal, self._silence_seconds = cluster, journal, silence_seconds
         self._answered: dict[str, float] = {}
         self._stopped = threading.Event()
@@ -77,7 +75,7 @@ class MembershipWatch:
         except HarnessError as problem:
             self._problem = problem
 
-    def _ask(self, node: MemberNode) -> None:
+    def _ask(self, node: EtcdMachine) -> None:
         pid = node.pid
         seen = self._observe(node)
         told = {name: value for name, value in seen.items() if name not in ("raft_index", "revision")}
@@ -97,7 +95,7 @@ class MembershipWatch:
             del self._ready[node]
             self._journal.append("node.silent", node=node, since=round(self._answered[node], 3))
 
-    def _observe(self, node: MemberNode) -> dict[str, Any]:
+    def _observe(self, node: EtcdMachine) -> dict[str, Any]:
         if node.name not in self._connections:
             self._connections[node.name] = self._cluster.client(node, _TIMEOUT_SECONDS)
         client = self._connections[node.name]

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.clusters.etcd import EtcdCluster
-from harness.clusters.members import EtcdMembers
-from harness.errors import HarnessError
+from harness.clusters.members import EtcdEndpoints
+from harness.errors import HarnessError, MachineError
 from harness.journal import Journal
 from harness.taps import node_command
 
-_TAP_HOST = 253
+TAP_HOST = 253
 # Nothing is changed by these; what a command changes is told by the world.
 LOOKS = ("list", "exec", "fetch")
 
@@ -43,7 +43,7 @@ class NodeTap(ABC):
     Leaves behind: a thread and a listening socket, until `close`.
     """
 
-    def __init__(self, cluster: EtcdMembers[Any], journal: Journal, snapshots: Path, address: str) -> None:
+    def __init__(self, cluster: EtcdEndpoints[Any], journal: Journal, snapshots: Path, address: str) -> None:
         self._cluster, self._journal, self.snapshots = cluster, journal, snapshots
         self._token = secrets.token_hex(16)
         self._actions: dict[str, Deed] = {
@@ -92,6 +92,10 @@ class NodeTap(ABC):
             result = self._actions[action](call)
         except KeyError as error:
             status, result = 400, {"error": f"unknown or incomplete call: {error}"}
+        except MachineError as error:
+            # what this machine can't do is not the tool's doing, whatever the tool makes of it
+            self._journal.append("case.problem", problem=f"{type(error).__name__}: {error}")
+            status, result = 500, {"error": str(error)}
         except HarnessError as error:
             status, result = 409, {"error": str(error)}
         else:
@@ -151,7 +155,7 @@ class EtcdNodeTap(NodeTap):
 
     def __init__(self, cluster: EtcdCluster, journal: Journal, snapshots: Path) -> None:
         self._etcd = cluster
-        super().__init__(cluster, journal, snapshots, cluster.subnet.address(_TAP_HOST))
+        super().__init__(cluster, journal, snapshots, cluster.subnet.address(TAP_HOST))
 
     def deeds(self) -> dict[str, Deed]:
         """Start etcd, restore a snapshot."""

@@ -16,7 +16,7 @@ from docker import DockerClient
 from harness.errors import MachineError
 
 # Names of the images that `afterfault images build` makes for deployments.
-APP, INGRESS, KUBECTL = "app", "caddy-stand-in", "kubectl"
+APP, INGRESS, KUBECTL, TEST_CONTAINER = "app", "caddy-stand-in", "kubectl", "test-container"
 TOOLS, TOOLS_WITHOUT_JQ = "etcd-tools", "etcd-tools-nojq"
 _OURS = "afterfault/"
 _STAND_INS = {
@@ -25,7 +25,7 @@ _STAND_INS = {
     "ingress": INGRESS,
     "caddy-ingress": INGRESS,
     "kubectl": KUBECTL,
-    "test-container": APP,
+    "test-container": TEST_CONTAINER,
 }
 # In these a release runs jq, or goes on without when there is none.
 _SHELLS = frozenset({"alpine"})

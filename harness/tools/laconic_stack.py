@@ -19,7 +19,10 @@ import yaml
 from harness.errors import ClusterError
 
 MINI, SHIPPED_TEST = "mini", "test"
+STACKS = (MINI, SHIPPED_TEST)
 APP_PORT = 8080
+# The shipped stack's compose file says so.
+_TEST_PORT = 80
 ETCD_FOLDER, PKI_FOLDER = "/var/lib/etcd", "/etc/kubernetes/pki"
 _LOOPBACK, _PORTS = "127.0.0.1", range(20000, 30000)
 
@@ -116,8 +119,9 @@ def edit_spec(spec_file: Path, plan: DeploymentPlan, mount_root: Path) -> None:
     spec["kind-mount-root"] = str(mount_root)
     spec["namespace"] = app_namespace(plan.cluster)
     spec["volumes"] = {name: str(mount_root / name) for name in spec.get("volumes") or {}}
+    port = APP_PORT if plan.stack == MINI else _TEST_PORT
     spec.setdefault("network", {})["http-proxy"] = [
-        {"host-name": plan.host, "routes": [{"path": "/", "proxy-to": f"{plan.stack}:{APP_PORT}"}]}
+        {"host-name": plan.host, "routes": [{"path": "/", "proxy-to": f"{plan.stack}:{port}"}]}
     ]
     spec["resources"] = {
         "containers": {"reservations": {"cpus": str(plan.cpus), "memory": "16M"}, "limits": {"memory": "256M"}},

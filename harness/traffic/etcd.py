@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.clusters.etcd_client import EtcdClient
-from harness.clusters.members import EtcdMembers
+from harness.clusters.members import EtcdEndpoints
 from harness.spec import LOG_PREFIX, REGISTER_PREFIX
 from harness.traffic.store import Reply
 
@@ -19,7 +19,7 @@ class EtcdStore:
         cluster: whose.
     """
 
-    cluster: EtcdMembers[Any]
+    cluster: EtcdEndpoints[Any]
 
     def prepare(self, registers: int) -> None:
         """Etcd needs nothing made."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from harness.orders import Order, all_orders, sample
+from harness.plugin.options import plays_of
 
 # Fixed, so that the default selection is the same from run to run; this sample is quick and ends in every way.
 DEFAULT_SEED = 15
@@ -16,14 +17,17 @@ STRICT = 24
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test an order; its ID is the order's."""
+    """One test a play of an order; its ID is the order's."""
     seed = _seed(metafunc.config)
+    quick_plays, slow_plays = (plays_of(metafunc.config, slow=slow) for slow in (False, True))
     if "order" in metafunc.fixturenames:
         quick = sample(seed, QUICK)
-        slow = (order for order in all_orders() if order not in quick)
-        metafunc.parametrize("order", [*_params(quick), *_params(slow, pytest.mark.slow)], scope="module")
+        slow = [order for order in all_orders() if order not in quick]
+        told = [*_params(quick, quick_plays), *_params(slow, slow_plays, pytest.mark.slow)]
+        metafunc.parametrize(("order", "repetition"), told, scope="module")
     if "strict_order" in metafunc.fixturenames:
-        metafunc.parametrize("strict_order", _params(sample(seed, STRICT), pytest.mark.slow), scope="module")
+        told = _params(sample(seed, STRICT), slow_plays, pytest.mark.slow)
+        metafunc.parametrize(("strict_order", "repetition"), told, scope="module")
 
 
 @pytest.fixture(scope="session")
@@ -37,5 +41,9 @@ def _seed(config: pytest.Config) -> int:
     return DEFAULT_SEED if seed is None else int(seed)
 
 
-def _params(orders: Iterable[Order], *marks: pytest.MarkDecorator) -> list[object]:
-    return [pytest.param(order, id=order.id, marks=marks) for order in orders]
+def _params(orders: Iterable[Order], plays: int, *marks: pytest.MarkDecorator) -> list[object]:
+    return [
+        pytest.param(order, number, id=order.id + (f"~{number}" if number > 1 else ""), marks=marks)
+        for order in orders
+        for number in range(1, plays + 1)
+    ]

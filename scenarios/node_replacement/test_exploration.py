@@ -7,6 +7,8 @@ says after which steps writes go on, and etcd confirms it. `-m slow` walks all 1
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from harness.lab import Lab, LabSettings
@@ -22,19 +24,19 @@ STRICT = EtcdSpec(members=3, strict_reconfig_check=True, heartbeat_ms=25, electi
 
 
 @pytest.fixture(scope="module")
-def walked(lab_settings: LabSettings, order: Order, sample_seed: int) -> Lab:
+def walked(lab_settings: LabSettings, order: Order, repetition: int, sample_seed: int) -> Lab:
     """Given three healthy members, when the steps are taken in this order, each tried once."""
     lab = Lab(lab_settings)
-    with lab.start(_case(order, RELAXED, sample_seed)):
+    with lab.start(_case(order, RELAXED, sample_seed).play(repetition)):
         lab.walk(order)
     return lab
 
 
 @pytest.fixture(scope="module")
-def strictly_walked(lab_settings: LabSettings, strict_order: Order, sample_seed: int) -> Lab:
+def strictly_walked(lab_settings: LabSettings, strict_order: Order, repetition: int, sample_seed: int) -> Lab:
     """Given three healthy members with the strict check on, when the steps are taken in this order."""
     lab = Lab(lab_settings)
-    with lab.start(_case(strict_order, STRICT, sample_seed)):
+    with lab.start(_case(strict_order, STRICT, sample_seed).play(repetition)):
         lab.walk(strict_order)
     return lab
 
@@ -50,6 +52,14 @@ def test_each_step_ends_as_foretold(walked: Lab) -> None:
 def test_each_step_ends_as_foretold_with_the_strict_check(strictly_walked: Lab) -> None:
     """The strict check refuses just what the model says: it is what would have stopped 002_638ead7455fd6626.txt."""
     strictly_walked.judge("model-agrees")
+
+
+def case_told_by(
+    *, order: Order | None = None, strict_order: Order | None = None, repetition: int = 1, **_: object
+) -> CaseSpec:
+    """The case that a test's parameters stand for: what a run plans, shards and repeats is known by its ID."""
+    walked, cluster = (order, RELAXED) if strict_order is None else (strict_order, STRICT)
+    return _case(cast("Order", walked), cluster, 0).play(repetition)
 
 
 def _case(order: Order, cluster: EtcdSpec, seed: int) -> CaseSpec:

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.kind, pytest.mark.incident(INCIDENT)]
 
 BINARY, TEXT, NONE = (DeploymentSpec(secrets=secrets) for secrets in ("binary", "text", "none"))
 WITHOUT_JQ = DeploymentSpec(jq=False)
+UPGRADED = DeploymentSpec(kubernetes="1.33.13", etcd="3.5.21", then_kubernetes="1.34.4", then_etcd="3.6.6")
+DOWNGRADED = DeploymentSpec(kubernetes="1.34.4", etcd="3.6.6", then_kubernetes="1.33.13", then_etcd="3.5.21")
 
 EVERY_VARIANT = CaseMatrix(
     scenario="stop_and_start",
@@ -55,6 +57,7 @@ EVERY_VARIANT = CaseMatrix(
 CASES = (
     EVERY_VARIANT,
     replace(EVERY_VARIANT, variants=("faithful", "keep-caddy"), shapes=(WITHOUT_JQ,)),
+    replace(EVERY_VARIANT, variants=("faithful", "keep-core"), shapes=(UPGRADED, DOWNGRADED)),
 )
 
 

@@ -10,19 +10,22 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(path for room in ("harness", "reports", "scenarios") for path in (ROOT / room).rglob("*.py"))
 
 # What a room may import; each list is what lies below it.
-VALUES = {"errors", "shapes", "spec", "cuts", "orders", "run_folder"}
+VALUES = {"errors", "shapes", "spec", "cuts", "orders", "control_cells", "run_folder", "kept"}
 JUDGING = VALUES | {"journal", "judging"}
 BASE = VALUES | {"journal", "waiting", "clusters"}
-STAGE = BASE | {"taps", "tools", "probes", "traffic", "stage"}
+STAGES = BASE | {"heartbeat", "taps", "tools", "probes", "traffic", "judging", "nodeimage", "stages", "__init__"}
 MAY_IMPORT = {
     "errors": set(),
     "orders": {"errors"},
+    "control_cells": {"errors"},
     "shapes": {"errors"},
     "spec": {"errors", "orders", "shapes"},
     "cuts": {"errors"},
     "run_folder": {"errors"},
+    "kept": {"errors"},
     "journal": VALUES,
     "waiting": {"errors"},
+    "heartbeat": VALUES | {"journal", "waiting"},
     "clusters": BASE,
     "taps": BASE | {"taps"},
     "faults": BASE | {"taps", "faults"},
@@ -30,20 +33,24 @@ MAY_IMPORT = {
     "probes": BASE | {"taps", "probes"},
     "traffic": BASE | {"taps", "traffic"},
     "expectations": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations"},
-    "stage": BASE | {"taps", "tools", "probes", "traffic", "judging", "__init__"},
-    "members_stage": STAGE,
-    "deploy_stage": STAGE | {"judging", "nodeimage"},
-    "stages": STAGE | {"judging", "nodeimage", "members_stage", "deploy_stage"},
-    "sweep": STAGE | {"judging", "deploy_stage"},
-    "lab": STAGE | {"faults", "expectations", "judging", "members_stage", "deploy_stage", "stages", "sweep"},
+    "stages": STAGES,
+    "sweep": STAGES,
+    "lab": STAGES | {"faults", "expectations", "sweep"},
     "admission": BASE,
     "nodeimage": BASE | {"nodeimage"},
     "doctor": BASE | {"admission", "nodeimage", "doctor"},
+    "store_check": BASE | {"store_check"},
+    "scaffold": {"errors", "scaffold"},
+    "shards": {"errors"},
+    "fan_out": BASE | {"fan_out"},
+    "replay": BASE | {"judging", "nodeimage", "tools", "reports", "replay", "__init__"},
+    "nightly": JUDGING | {"waiting", "clusters", "nodeimage", "replay", "reports", "nightly"},
     "judging": JUDGING,
     "reports": JUDGING | {"reports"},
 }
 DOING = {
     "waiting",
+    "heartbeat",
     "clusters",
     "taps",
     "faults",
@@ -51,14 +58,11 @@ DOING = {
     "probes",
     "traffic",
     "expectations",
-    "stage",
-    "members_stage",
-    "deploy_stage",
     "stages",
     "sweep",
     "lab",
 }
-DOING |= {"nodeimage"}
+DOING |= {"nodeimage", "fan_out"}
 
 
 def room_of(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 ONE_CASE = ("-m", "", "-k", "rolling and (replace.sh-3-relaxed or documented-3-relaxed)")
 
 
-def call(run_dir, *words, prefix=()):
-    command = [*prefix, sys.executable, "-m", "pytest", "scenarios", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+def call(run_dir, *words):
+    command = [sys.executable, "-m", "pytest", "scenarios", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     command += ["--run-dir", str(run_dir), *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -106,26 +105,6 @@ def test_a_tool_that_misbehaves_is_judged_by_the_world(tmp_path, body, words, br
     assert returned == 1
     assert "replacement-complete is broken: n1 is still a member and n4 is not" in said
     assert "report.html" in said
-
-
-@pytest.mark.etcd
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path):
-    """Two sizes: too small to begin, and full in the middle of a case."""
-    mount = ["unshare", "-m", "sh", "-c"]
-    if subprocess.run([*mount, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("a mount of our own is not permitted here")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    on_a_small_disk = [*mount, f'mount -t tmpfs -o size=100m none {disk} && exec "$@"', "sh"]
-    returned, said = call(disk / "run", *ONE_CASE, prefix=on_a_small_disk)
-    assert returned == 4
-    assert re.search(r"\d+ MiB are free for the run folder; a run needs 512 MiB", said)
-    begun = f"timeout 120 sh -c 'until ls {disk}/run2/cases/*/journal.jsonl; do sleep 0.05; done' >/dev/null 2>&1"
-    fill = f"({begun}; head -c 2G /dev/zero > {disk}/ballast 2>/dev/null) &"
-    on_a_filling_disk = [*mount, f'mount -t tmpfs -o size=600m none {disk} && {fill} exec "$@"', "sh"]
-    returned, said = call(disk / "run2", *ONE_CASE, prefix=on_a_filling_disk)
-    assert returned == 4, said[-2000:]
-    assert re.search(r"[Nn]o space left on device", said)
 
 
 def test_the_label_is_what_processes_are_found_by():

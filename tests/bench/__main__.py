@@ -25,8 +25,8 @@ from harness.journal import Journal
 from harness.judging.ledger import Ledger
 from harness.run_folder import RunFolder
 from harness.spec import EtcdSpec, KindSpec
-from harness.stage import KindWords
-from harness.stages import kind_setup
+from harness.stages.kind import kind_setup
+from harness.stages.stage import KindWords
 from harness.waiting import until
 from reports.run import load_run
 from tests.bench.golden import bench_golden

@@ -15,8 +15,8 @@ from harness.clusters.ownership import Ownership
 from harness.errors import ClusterError
 from harness.journal import Journal
 from harness.spec import KindSpec
-from harness.stage import KindWords
-from harness.stages import kind_setup
+from harness.stages.kind import kind_setup
+from harness.stages.stage import KindWords
 from harness.waiting import until
 from tests.bench.telling import spread
 from tests.kind import used_cluster as used

@@ -15,6 +15,7 @@ import pytest
 from harness.clusters.garbage import collect_garbage
 from harness.clusters.lease import Mark, is_orphaned, read_lease
 from harness.clusters.ownership import LABEL_VARIABLE, Lease, Ownership, cache_folder, owned_processes
+from harness.errors import LeftoverError
 from harness.waiting import until
 
 CHILD = """
@@ -131,11 +132,12 @@ def test_a_run_killed_before_its_reaper_is_awake_is_swept_all_the_same(tmp_path)
     assert list((cache_folder() / "leases").iterdir()) == []
 
 
-def test_a_run_whose_reaper_was_killed_gives_everything_back_itself(tmp_path):
+def test_a_run_whose_reaper_was_killed_gives_everything_back_itself_and_says_so(tmp_path):
     owner = Ownership(f"test-{time.time_ns()}", tmp_path / "owned")
     owner._reaper.kill()
     owner._reaper.wait()
-    owner.release()
+    with pytest.raises(LeftoverError, match="its reaper was killed"):
+        owner.release()
     owner.release()  # does nothing
     assert not (tmp_path / "owned").exists()
     assert not owner.lease.file.exists()

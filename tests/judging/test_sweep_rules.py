@@ -6,7 +6,7 @@ from harness.cuts import Moment
 from harness.journal import Entry
 from harness.judging import Finding, Verdict, judge
 from harness.judging.ledger import KnownDefect, Ledger
-from harness.judging.sweep import CONTROL, cut_points
+from harness.judging.sweep import CONTROL, cut_points, under_way
 from harness.spec import CaseSpec, DeploymentSpec, Target
 from tests.judging.state_cluster import Cluster
 from tests.judging.story import Story
@@ -206,3 +206,9 @@ def test_a_known_defect_shows_at_its_own_cuts_whichever_were_tried(cuts, explain
     ledger = Ledger((KNOWN,))
     assert (ledger.explain(SKIPS, finding) is not None) == explained
     assert bool(ledger.missing(SKIPS, [finding])) == missing
+
+
+@pytest.mark.parametrize(("last", "verdict"), [({}, GREEN), ({"spoilt": True}, RED), ({"code": 1}, RED)])
+def test_a_cut_can_be_told_red_before_it_has_ended(last, verdict):
+    story = Swept().cut(CONTROL).cut(spoilt=True).cut(**last)
+    assert under_way(story.entries[:-1]) is verdict

@@ -15,8 +15,8 @@ from harness.journal import Journal
 from harness.judging import judge_so_far
 from harness.judging.guarantees import GUARANTEES
 from harness.spec import CaseSpec, KindSpec, Target
-from harness.stage import KindWords
-from harness.stages import kind_setup
+from harness.stages.kind import kind_setup
+from harness.stages.stage import KindWords
 from tests.kind.needs import kind_needed
 
 SPEC = KindSpec()

@@ -86,7 +86,8 @@ def add_rights(api):
 def add_services(api):
     port = {"port": 80, "targetPort": 8080}
     make(api, f"{CORE}/services", named("web", {"type": "NodePort", "selector": LABELS, "ports": [port]}))
-    fixed = {"type": "NodePort", "selector": LABELS, "ports": [port | {"nodePort": 30123}]}
+    # of the lowest 86, which no other Service is given by chance
+    fixed = {"type": "NodePort", "selector": LABELS, "ports": [port | {"nodePort": 30023}]}
     make(api, f"{CORE}/services", named("fixed", fixed))
     make(api, f"{CORE}/services", named("db", {"clusterIP": "None", "selector": LABELS, "ports": [port]}))
     make(api, "/apis/networking.k8s.io/v1/ingressclasses", named(SPACE, {"controller": "a.b/c"}))

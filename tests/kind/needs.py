@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from harness.errors import MachineError
-from harness.pytest_options import required
+from harness.plugin.options import required
 
 
 @contextlib.contextmanager

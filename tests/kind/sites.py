@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.clusters.ownership import Ownership
-from harness.deploy_stage import DeployStage
 from harness.errors import ClusterError
 from harness.spec import REFERENCE, CaseSpec, DeploymentSpec, KindSpec, Target
-from harness.stage import KindWords, LabSettings
-from harness.stages import kind_setup
+from harness.stages.deploy import DeployStage
+from harness.stages.kind import kind_setup
+from harness.stages.stage import KindWords, LabSettings
 from harness.tools import DeployTool, Task
 from harness.tools.deployers import reference_deployer
 from harness.tools.deployments import Start, Stop

@@ -11,8 +11,8 @@ import docker
 import pytest
 
 from harness.spec import KindSpec
-from harness.stage import KindWords
-from harness.stages import kind_setup
+from harness.stages.kind import kind_setup
+from harness.stages.stage import KindWords
 from tests.kind.needs import kind_needed
 from tests.unit.test_laconic_so import PROGRAM, script
 

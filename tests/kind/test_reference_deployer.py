@@ -16,8 +16,8 @@ import yaml
 from harness.clusters.ownership import Ownership
 from harness.nodeimage import deployment_images
 from harness.spec import KindSpec
-from harness.stage import KindWords
-from harness.stages import kind_setup
+from harness.stages.kind import kind_setup
+from harness.stages.stage import KindWords
 from harness.waiting import until
 from tests.kind.needs import kind_needed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.spec import KindSpec
-from harness.stage import KindWords
-from harness.stages import kind_setup
+from harness.stages.kind import kind_setup
+from harness.stages.stage import KindWords
 from tests.kind.needs import kind_needed
 
 ROOT = Path(__file__).parents[2]

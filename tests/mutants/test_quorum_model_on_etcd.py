@@ -19,7 +19,7 @@ from harness.judging.verdict import Verdict
 from harness.lab import Lab, LabSettings
 from harness.orders import Order
 from harness.spec import CaseSpec, EtcdSpec, Target
-from harness.stage import folder_name
+from harness.stages.stage import folder_name
 
 pytestmark = pytest.mark.etcd
 # The ghost stays, the second old node stops: 2 of 4, without the long start that SAT-SAT has to wait for.

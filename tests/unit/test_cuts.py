@@ -19,9 +19,9 @@ CREATE = "api create deployments.apps shop/app"
 # Says when it is ready; a second process of its group outlives it, if only the tool is killed.
 TOOL = """
 import subprocess, sys, time
-child = subprocess.Popen(["sleep", "30"])
-print(child.pid, flush=True)
 try:
+    child = subprocess.Popen(["sleep", "30"])
+    print(child.pid, flush=True)
     time.sleep(30)
 except KeyboardInterrupt:
     sys.exit(130)

@@ -15,7 +15,7 @@ from harness.nodeimage.pins import all_pairs, choose_pair
 from harness.nodeimage.recipe import recipe
 from harness.nodeimage.steps import FILES
 
-NAMES = {"caddy-stand-in", "app", "etcd-tools", "etcd-tools-nojq", "kubectl"}
+NAMES = {"caddy-stand-in", "app", "etcd-tools", "etcd-tools-nojq", "kubectl", "test-container"}
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +52,7 @@ def test_they_are_called_after_their_versions():
         "etcd-tools": "afterfault/etcd-tools:3.6.6",
         "etcd-tools-nojq": "afterfault/etcd-tools:3.6.6-nojq",
         "kubectl": "afterfault/kubectl:1.34.4",
+        "test-container": "afterfault/test-container:1",
     }
 
 

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from harness import cli
 from harness.admission import Machine
 from harness.clusters.docker_engine import EngineFacts, open_engine, read_engine, takes_privileged
-from harness.doctor import ETCD, KIND, Examined, KindSources, examine_kind, refuse_what_is_missing
+from harness.commands import doctor as command
+from harness.doctor import ETCD, KIND, S3, Examined, KindSources, examine_kind, examine_s3, refuse_what_is_missing
 from harness.errors import MachineError, UsageError
 from harness.nodeimage import NodeImage, ToolPaths
 
@@ -203,11 +204,19 @@ def test_a_run_that_requires_it_is_refused_with_everything_that_is_missing():
 
 @pytest.mark.parametrize(
     ("words", "groups", "code"),
-    [([], [ETCD, KIND], 4), (["--only", "etcd"], [ETCD], 0), (["--only", "kind"], [KIND], 4)],
+    [
+        ([], [ETCD, KIND, S3], 4),
+        (["--only", "etcd"], [ETCD], 0),
+        (["--only", "kind"], [KIND], 4),
+        (["--only", "s3"], [S3], 0),
+    ],
 )
 def test_the_command(monkeypatch, words, groups, code):
-    monkeypatch.setattr(cli, "examine_etcd", lambda *_: [Examined(ETCD, "etcd", True, "3.5.1", "pip")])
-    monkeypatch.setattr(cli, "examine_kind", lambda: [Examined(KIND, "kind", False, "none", "images build")])
+    monkeypatch.setattr(command, "examine_etcd", lambda *_: [Examined(ETCD, "etcd", True, "3.5.1", "pip")])
+    monkeypatch.setattr(command, "examine_kind", lambda: [Examined(KIND, "kind", False, "none", "images build")])
+    monkeypatch.setattr(
+        command, "examine_s3", lambda *_: [Examined(S3, "S3 server", True, "minio", "images s3-server")]
+    )
     told = CliRunner().invoke(cli.main, ["doctor", *words])
     assert told.exit_code == code
     assert [line for line in told.output.splitlines() if line.endswith("scenarios")] == [
@@ -220,7 +229,7 @@ def test_the_command(monkeypatch, words, groups, code):
     found = json.loads(machine.output)
     assert [one["group"] for one in found] == groups
     assert set(found[0]) == {"group", "what", "good", "seen", "mend"}
-    assert [one["mend"] for one in found if one["good"]] == [""] * (ETCD in groups)
+    assert {one["mend"] for one in found if one["good"]} <= {""}
 
 
 @pytest.mark.parametrize("host", ["tcp://192.0.2.1:2375", "ssh://elsewhere", "nonsense", "npipe:////./pipe/docker"])
@@ -287,3 +296,15 @@ def test_usage_errors_are_not_swallowed(look):
     """A wrong word is the caller's to hear of, not a thing that is missing."""
     with pytest.raises(UsageError):
         look(engine=raising(UsageError("wrong word")))
+
+
+def test_the_s3_server(tmp_path):
+    def found(say):
+        return examine_s3(lambda: program(tmp_path, "minio", say))[0]
+
+    assert found("minio version DEVELOPMENT").good
+    assert not found("garage 2.5").good
+    (tmp_path / "minio").write_text("no program")
+    assert not examine_s3(lambda: tmp_path / "minio")[0].good
+    told = examine_s3(raising(MachineError("the S3 server was not built here", mend="afterfault images s3-server")))[0]
+    assert (told.good, told.mend) == (False, "afterfault images s3-server")

@@ -68,6 +68,11 @@ def test_the_verdict_is_one_short_sentence(played, prints):
     assert all(char.isprintable() for char in finding.reason)
 
 
+def test_the_verdict_has_no_tabs():
+    story = Deployed().starts(code=7, output="one\ttwo \t three\n\n").say(99, "case.ended")
+    assert "one two three" in judge("restart-succeeds", story.entries).reason
+
+
 def test_a_tool_that_prints_without_end_is_ended_with_its_children(played, tmp_path):
     run, entries = played(f"sleep 300 & echo $! > {tmp_path}/child; yes '<blink>' | head -c 5000000; wait", 3)
     assert (run.outcome, run.exit_code) == ("timed_out", None)

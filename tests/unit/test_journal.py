@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from harness.errors import JournalError, JournalWriteError
+from harness.errors import HarnessError, JournalError, JournalWriteError
 from harness.journal import SEAL, Journal, read
 
 
@@ -125,5 +125,6 @@ def test_a_full_disk_is_the_machine_s_fault(tmp_path, ticks):
 
 
 def test_a_journal_is_never_overwritten(whole, ticks):
-    with pytest.raises(JournalWriteError, match="File exists"):
+    with pytest.raises(HarnessError, match="is there already") as caught:
         Journal(whole, lambda: next(ticks))
+    assert caught.value.exit_code == 3, "no fault of this machine"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -308,6 +309,17 @@ class TestPassing:
         assert (seen["status"], seen["request_bytes"], seen["response_bytes"]) == (101, 6, 12)
         assert seen["outcome"] == "answered"
 
+    def test_no_answer_breaks_off_when_it_comes_before_the_end_of_the_question_was_seen(self, connect):
+        """Nor of calls that change nothing and have a body; it did in about one of a thousand."""
+
+        def ask_often(connection):
+            for _ in range(200):
+                connection.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "{}")
+                assert connection.getresponse().read().endswith(b"}")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask_often, [connect() for _ in range(8)]))
+
     def test_large_bodies_are_streamed(self, connect, server, journal):
         def pieces():
             yield b"x" * (1 << 20)
@@ -492,6 +504,8 @@ class TestGate:
             call("PUT", f"{PODS}/app", "{}")
         assert server.arrived == []
         assert told(journal)[0]["outcome"] == "dropped-before"
+        asks = [thread for thread in threading.enumerate() if thread.name == "kube-tap-gate"]
+        until(lambda: not any(map(threading.Thread.is_alive, asks)), what="its error to be told", deadline_seconds=5)
 
 
 class TestSecrets:

@@ -158,7 +158,7 @@ def test_the_shipped_stack_is_named_not_made(tmp_path):
     deploy(tmp_path, "new", stack=SHIPPED_TEST)
     spec = content(tmp_path / "made" / "spec.yml")
     assert spec["stack"] == "test"
-    assert spec["network"]["http-proxy"][0]["routes"][0]["proxy-to"] == "test:8080"
+    assert spec["network"]["http-proxy"][0]["routes"][0]["proxy-to"] == "test:80"
     assert not (tmp_path / "made" / "source").exists()
 
 
@@ -478,7 +478,7 @@ def test_stand_ins():
     assert stand_in("etcd:v3.5.9", jq=False) == "etcd-tools"
     assert stand_in("caddy/ingress:latest") == stand_in("z/caddy-ingress") == "caddy-stand-in"
     assert stand_in("alpine/kubectl:1.35.3") == "kubectl"
-    assert stand_in("x/test-container:local") == "app"
+    assert stand_in("x/test-container:local") == "test-container"
     assert stand_in("postgres:16") is None
     assert stand_in("afterfault/app:1") is None
 

@@ -70,6 +70,11 @@ class Swept(Deployed):
         if status:
             self.api(at + 3, NAMESPACE, status)
         self.ended(at + 5, code, output="it broke").look(at + 7, "recovered", **look)
+        if code:
+            self.say(
+                at + 8, "probe.evidence", occasion="red", sort="kubelet-log", subject=f"node of {point}", lines=["woe"],
+                facts={}, file="", problem="",
+            )  # fmt: skip
         return self.say(at + 9, "sweep.ended", id=point, problem="")
 
 
@@ -168,7 +173,9 @@ def test_a_red_cut_is_told_in_full(play):
     ]  # fmt: skip
     (red,) = groups["restart-succeeds: start-failed"]
     assert red.departure.words == f"{NAMESPACE} is answered by 409 (Conflict)"
-    assert red.again == f"afterfault repro every_cut/x/kind-1-new@{POINTS[2]}"
+    assert red.again.startswith(f"afterfault repro every_cut/x/kind-1-new@{POINTS[2]} --run ")
+    assert [f"node of {POINTS[2]}" in piece.title for piece in red.evidence] == [True]
+    assert list(case_page(play(swept()), case).evidence) == [], "it is told where the cut is"
     (changed,) = groups["same-state-as-uncut: object-changed"]
     assert [(one.sort, one.count) for one in changed.unlike] == [("changed", 1)]
     thing = changed.unlike[0].things[0]
@@ -197,7 +204,8 @@ def test_a_start_that_nobody_cut_is_told_where_it_is_red_and_played_again_as_a_w
     found = sweep_map(case)
     assert found.control == "not survived"
     ((_, (red,)),) = found.reds
-    assert (red.cell.id, red.again) == (CONTROL, "pytest scenarios -m '' --case every_cut/x/kind-1-new --seed 0")
+    assert red.cell.id == CONTROL
+    assert red.again.startswith("afterfault repro every_cut/x/kind-1-new --run ")
 
 
 def test_the_summary_names_each_cut_that_is_not_survived(play):
@@ -263,7 +271,7 @@ def test_which_ways_bring_a_deployment_back(play):
         "keep-caddy": "lost", "faithful": "kept", "mine": "kept",
     }  # fmt: skip
     page = to_html(run)
-    head = page[: page.index("<main>")]
+    head = page[: page.index("<main")]
     assert "Which ways to keep state bring a deployment back" in head
     assert "fix option 3" in head
     assert "Which ways to keep state bring a deployment back" in to_markdown(run)

@@ -255,7 +255,7 @@ def test_which_procedures_keep_the_cluster_alive(play):
 def test_the_page_answers_on_its_first_screen_and_links_each_reason(play):
     _, run = play(documented(), incident(), blind())
     page = to_html(run)
-    head = page[: page.index("<main>")]
+    head = page[: page.index("<main")]
     assert "Which procedures keep the cluster alive" in head
     anchors = set(re.findall(r'href="#([^"]+)"', page))
     assert "case-rolling_replacement--incident--3-relaxed" in anchors
@@ -276,16 +276,27 @@ def test_many_reasons_leave_room_for_the_answer(play):
 def test_the_summary_says_how_to_play_it_again(play):
     _, run = play(documented(), incident())
     text = to_markdown(run)
-    assert "`pytest scenarios -m '' -k 'incident-3-relaxed]' --seed 0`" in text
+    assert re.search(r"`afterfault repro rolling_replacement/incident/3-relaxed --run \S+`", text)
     assert "| documented | ✓ 1/1 |" in text
     assert "✕ **0/1 unexpected**" in text
 
 
-def test_an_order_is_played_again_by_its_own_name():
-    order = CaseSpec(
-        "order_exploration", "002.txt", Target("stepwise", "SAT-SAT"), EtcdSpec(3), ("model-agrees",), traffic=None
-    )
-    assert "-k '[SAT-SAT]'" in repeat(order)
+@pytest.mark.parametrize(
+    ("tool", "own"),
+    [
+        ("reference", ""),
+        ("stepwise", ""),
+        ("laconic-so", " -- --laconic-so PATH"),
+        ("etcd-manager", " -- --etcd-manager DIR"),
+        ("replace-command", " -- --replace-command CMD"),
+        ("replace-control-plane-command", " -- --replace-control-plane-command CMD"),
+    ],
+)
+def test_it_is_played_again_by_its_play_its_run_and_whoever_brings_the_tool(tool, own):
+    spec = CaseSpec("story", "002.txt", Target(tool, "x y"), EtcdSpec(3), ("model-agrees",)).play(2)
+    assert repeat(spec) == f"afterfault repro 'story/x y/3-strict~2'{own}"
+    assert repeat(spec, "runs/a b") == f"afterfault repro 'story/x y/3-strict~2' --run 'runs/a b'{own}"
+    assert repeat(spec, cut="api:1:after").startswith("afterfault repro 'story/x y/3-strict~2@api:1:after'")
 
 
 def test_hidden_words_do_not_widen_the_page(play):

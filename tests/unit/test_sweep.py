@@ -9,6 +9,7 @@ import pytest
 from harness import sweep
 from harness.errors import ClusterError
 from harness.journal import Journal
+from harness.judging import Verdict
 from harness.sweep import Choice, Sweep
 from harness.tools import ToolRun
 
@@ -28,6 +29,7 @@ class Stage:
         self.setup = SimpleNamespace(engine=None)
         self.world, self.cluster = None, self
         self.kubeconfig, self.names = None, ["made"]
+        self.evidence = SimpleNamespace(gather=lambda why: self.done.append(f"evidence: {why}"))
         self.ends, self.done, self.images = ("exited", 0), [], {"base"}
 
     def step(self, text):
@@ -69,7 +71,7 @@ def stage(tmp_path):
 @pytest.fixture(autouse=True)
 def golden(monkeypatch):
     """A golden reset that can be told to fail."""
-    made = SimpleNamespace(resets=0, fail_at=0)
+    made = SimpleNamespace(resets=0, fail_at=0, verdict=Verdict.RECOVERED)
 
     def reset(stage):
         made.resets += 1
@@ -81,6 +83,7 @@ def golden(monkeypatch):
     monkeypatch.setattr(sweep, "await_ready", lambda *_: None)
     monkeypatch.setattr(sweep, "owned_processes", lambda _: [])
     monkeypatch.setattr(Sweep, "_note_mounts", lambda _: {})
+    monkeypatch.setattr(sweep, "under_way", lambda _: made.verdict)
     monkeypatch.setattr(Sweep, "_look", lambda self, role, _: self._stage.done.append(f"look {role}"))
     return made
 
@@ -168,3 +171,11 @@ def test_without_a_good_uncut_start_there_is_no_sweep(stage):
     stage.ends = ("exited", 1)
     with pytest.raises(ClusterError, match="nobody cut exited with 1"):
         swept(stage, "all")
+
+
+def test_evidence_of_a_red_cut_is_gathered_while_its_cluster_is_there(stage, golden):
+    golden.verdict = Verdict.NOT_RECOVERED
+    swept(stage, IDS[-1])
+    at = stage.done.index(f"cut: {IDS[-1]}")
+    assert stage.done[at + 1 :][-2:] == ["look recovered", "evidence: red"]
+    assert stage.done.count("evidence: red") == len(entries(stage, "sweep.ended"))

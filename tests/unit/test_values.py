@@ -12,7 +12,7 @@ from harness.errors import MachineError, UsageError
 from harness.judging.ledger import Ledger
 from harness.judging.verdict import Finding, Verdict
 from harness.run_folder import RunFolder
-from harness.spec import CaseSpec, EtcdSpec, Target, TrafficSpec
+from harness.spec import CaseSpec, EtcdSpec, ManagedSpec, Target, TrafficSpec
 from harness.tools import replace_command
 
 SPEC = CaseSpec("rolling", "002.txt", Target("reference", "incident"), EtcdSpec(members=3), ("quorum-kept",))
@@ -43,10 +43,27 @@ def test_a_spec_survives_json():
 
 
 @pytest.mark.parametrize(
+    ("spec", "label"),
+    [
+        (ManagedSpec(), "managed-3-file"),
+        (ManagedSpec(members=1, store="s3", backup_seconds=2.5), "managed-1-s3-every2.5s"),
+    ],
+)
+def test_a_managed_cluster_survives_json_under_its_label(spec, label):
+    case = CaseSpec("seed", "003.txt", Target("reference", "wishes"), spec, ("no-unasked-seed",))
+    assert CaseSpec.from_json(json.loads(json.dumps(case.to_json()))) == case
+    assert case.case_id == f"seed/wishes/{label}"
+
+
+@pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: EtcdSpec(members=0), "1 to 9 members"),
         (lambda: EtcdSpec(heartbeat_ms=200, election_ms=500), "five heartbeats"),
+        (lambda: ManagedSpec(members=0), "1 to 9 machines"),
+        (lambda: ManagedSpec(store="tape"), "one of file, s3, not 'tape'"),
+        (lambda: ManagedSpec(backup_seconds=0), "is not above 0"),
+        (lambda: ManagedSpec(backup_seconds=float("nan")), "is not above 0"),
         (lambda: TrafficSpec(writers=0), "at least one writer"),
         (lambda: TrafficSpec(pause_seconds=0), "above 0"),
         (lambda: CaseSpec("a", "b", Target("c", "d"), EtcdSpec(), ()), "without a guarantee"),
@@ -91,7 +108,7 @@ def test_an_expired_defect_explains_nothing(tmp_path):
         (LINE.replace("quorum-kept", "quorum-wept"), "no guarantee quorum-wept"),
         (LINE + "  expires: someday\n", "Invalid RFC3339 encoded date"),
         (LINE + LINE, "one is there twice"),
-        ("{", "ledger"),
+        ("{", r"known_defects.yaml:1: "),
     ],
 )
 def test_a_bad_ledger_names_what_is_wrong(tmp_path, text, words):

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from harness.taps.node_command import NodeRefused
-from harness.tools.reference import recover_control_plane, replace_control_plane
+from harness.tools.reference import recover_control_plane, recover_managed, replace_control_plane
 from harness.tools.reference.etcdctl import StepFailed
 from harness.tools.reference.recover_quorum import RECOVERIES, RECOVERY_DEFECTS, recover_quorum
 from harness.tools.reference.replace_node import DEFECTS, STRATEGIES, Refused, replace_node
@@ -26,6 +26,10 @@ TASKS: dict[str, tuple[Callable[[str], None], Iterable[str]]] = {
     "recover-control-plane": (
         recover_control_plane.recover_control_plane,
         recover_control_plane.RECOVERIES | recover_control_plane.RECOVERY_DEFECTS,
+    ),
+    "recover-managed": (
+        recover_managed.recover_managed,
+        recover_managed.RECOVERIES | recover_managed.RECOVERY_DEFECTS,
     ),
 }
 

@@ -70,6 +70,9 @@ func (up *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w)
 		return
 	}
+	// else the server closes the request's body when the answer begins, while the transport may still be asking
+	// that body whether it has ended: that breaks the answer off
+	_ = http.NewResponseController(w).EnableFullDuplex()
 	if p.call.mutating {
 		p.read(r)
 	}

@@ -1,0 +1,1 @@
+"""The commands of `afterfault`, one a module; `cli.py` puts them together."""

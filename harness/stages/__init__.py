@@ -1,0 +1,1 @@
+"""What a case is played on, set up and struck together."""
