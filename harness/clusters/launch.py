@@ -165,6 +165,11 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
+def pid_lives(pid: int) -> bool:
+    """Whether a process has this number and runs; one that has ended and was not reaped yet does not."""
+    return _process(pid) is not None
+
+
 def _process(pid: int) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import psutil
-
+from harness.clusters.launch import pid_lives
 from harness.clusters.machine import ManagedMachine
 from harness.clusters.managed import ManagedCluster
 from harness.errors import FaultError, UsageError
@@ -80,7 +79,7 @@ class MachineRestarted(_OfMachines):
         """Another process runs there than before, and the old one is gone."""
         pids = _before(cluster)
         now = {name: cluster.node(name).pid for name in pids}
-        gone = not any(psutil.pid_exists(pid) for pid in pids.values())
+        gone = not any(map(pid_lives, pids.values()))
         changed = all(pid and pid != pids[name] for name, pid in now.items())
         return Evidence(bool(pids) and gone and changed, {"before": pids, "now": now})
 
@@ -94,7 +93,7 @@ class ManagersKilled(_OfMachines):
     def evidence(self, cluster: ManagedCluster) -> Evidence:
         """The process is gone."""
         pids = _before(cluster)
-        return Evidence(bool(pids) and not any(map(psutil.pid_exists, pids.values())), {"before": pids})
+        return Evidence(bool(pids) and not any(map(pid_lives, pids.values())), {"before": pids})
 
 
 class MachineKilled(_OfMachines):
@@ -107,7 +106,7 @@ class MachineKilled(_OfMachines):
         """No process of before is there, and its etcd does not answer."""
         pids = _before(cluster)
         answering = [name for name in pids if cluster.status(cluster.node(name)) is not None]
-        gone = not any(psutil.pid_exists(pid) for pid in pids.values())
+        gone = not any(map(pid_lives, pids.values()))
         return Evidence(bool(pids) and gone and not answering, {"before": pids, "answering": answering})
 
 

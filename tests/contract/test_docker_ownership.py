@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import docker.errors
-import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -20,6 +19,7 @@ from harness.cli import main
 from harness.clusters import engine
 from harness.clusters.bystanders import look, observe_bystanders
 from harness.clusters.docker_engine import open_engine
+from harness.clusters.launch import pid_lives
 from harness.clusters.lease import Lease, Mark, read_lease
 from harness.clusters.ownership import Ownership, owned_processes, sweep
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
@@ -126,7 +126,7 @@ def test_nothing_is_left_within_a_minute_of_a_signal(run, client, number, capsys
     started = time.monotonic()
     process.send_signal(number)
     process.wait()
-    until(lambda: not psutil.pid_exists(reaper), what="the reaper to end", deadline_seconds=60)
+    until(lambda: not pid_lives(reaper), what="the reaper to end", deadline_seconds=60)
     assert left(client, lease) == []
     with capsys.disabled():
         print(f"\n{number.name}: nothing left after {time.monotonic() - started:.1f} s")
@@ -150,7 +150,7 @@ def test_whoever_calls_the_engine_at_the_moment_of_the_kill_leaves_nothing(clien
         lease = read_lease(Lease(label, tmp_path, 0, 0).file)
         until(lambda: sorts(client, lease).count("container") > seed, what="containers", deadline_seconds=60)
         process.kill()
-    until(lambda: not psutil.pid_exists(reaper), what="the reaper to end", deadline_seconds=60)
+    until(lambda: not pid_lives(reaper), what="the reaper to end", deadline_seconds=60)
     assert left(client, lease) == []
     with pytest.raises(WaitTimeout):
         until(lambda: left(client, lease), what="a latecomer", deadline_seconds=5)

@@ -2,11 +2,11 @@
 
 import socket
 
-import psutil
 import pytest
 
 from harness.clusters.etcd import initial_cluster_of
 from harness.clusters.etcd_client import CallFailed, CallUnknown
+from harness.clusters.launch import pid_lives
 from harness.errors import ClusterError, MachineError
 from harness.spec import EtcdSpec
 from harness.waiting import until
@@ -180,7 +180,7 @@ def test_removal_leaves_no_process_and_no_data(build):
     cluster = build()
     pids = [node.pid for node in cluster.nodes.values()]
     assert cluster.remove() == []
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert not [pid for pid in pids if pid_lives(pid)]
     assert not [node for node in cluster.nodes.values() if node.data_dir.exists()]
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from harness.clusters.backup_store import FileStore
 from harness.clusters.etcd_release import find_releases
+from harness.clusters.launch import pid_lives
 from harness.clusters.managed import ManagedCluster, ManagedSetup
 from harness.clusters.ownership import Ownership
 from harness.errors import ClusterError, MachineError
@@ -288,7 +289,7 @@ def test_nothing_outlives_a_killed_harness(words, tmp_path, monkeypatch):
         assert len(told["pids"]) == 6
         process.send_signal(signal.SIGKILL)
     until(
-        lambda: not [pid for pid in (*told["pids"], told["reaper"]) if psutil.pid_exists(pid)],
+        lambda: not [pid for pid in (*told["pids"], told["reaper"]) if pid_lives(pid)],
         what="nothing to be left",
         deadline_seconds=60,
     )

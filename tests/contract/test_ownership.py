@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from harness.clusters.garbage import collect_garbage
+from harness.clusters.launch import pid_lives
 from harness.clusters.lease import Mark, is_orphaned, read_lease
 from harness.clusters.ownership import LABEL_VARIABLE, Lease, Ownership, cache_folder, owned_processes
 from harness.errors import LeftoverError
@@ -62,7 +63,7 @@ def test_nothing_is_left_within_a_minute_of_a_signal(run, tmp_path, number, caps
     started = time.monotonic()
     process.send_signal(number)
     process.wait()
-    until(lambda: not owned_processes(label) and not psutil.pid_exists(reaper), what="nothing", deadline_seconds=60)
+    until(lambda: not owned_processes(label) and not pid_lives(reaper), what="nothing", deadline_seconds=60)
     with capsys.disabled():
         print(f"\n{number.name}: nothing left after {time.monotonic() - started:.1f} s")
     assert not (tmp_path / "owned").exists()
@@ -127,7 +128,7 @@ def test_a_run_killed_before_its_reaper_is_awake_is_swept_all_the_same(tmp_path)
     )
     command = [sys.executable, "-c", script, label, str(tmp_path / "owned")]
     reaper = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout)
-    until(lambda: not psutil.pid_exists(reaper), what="the reaper to end", deadline_seconds=60)
+    until(lambda: not pid_lives(reaper), what="the reaper to end", deadline_seconds=60)
     assert not (tmp_path / "owned").exists()
     assert list((cache_folder() / "leases").iterdir()) == []
 

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from harness.clusters.control_files import MARKER, SPEC, spec_content
+from harness.clusters.launch import pid_lives
 from tests.contract.machines import QUARANTINE, Machines, lasts
 
 pytestmark = pytest.mark.etcd
@@ -91,7 +92,7 @@ def test_etcd_outlives_its_manager_and_is_taken_over_by_the_next(machines):
     cluster.next_backup()
     assert etcd_of(cluster, 1) == pid
     cluster.stop(1)
-    assert not psutil.pid_exists(pid)
+    assert not pid_lives(pid)
 
 
 @SLOW

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from harness.clusters.launch import pid_lives
 from harness.cuts import Cut, CutPoint, Means, Moment
 from harness.errors import UsageError
 from harness.journal import Journal
@@ -63,13 +64,6 @@ def end(*pids):
             psutil.Process(pid).kill()
 
 
-def lives(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize("moment", list(Moment))
 def test_the_call_it_is_cut_at_is_dropped_and_all_others_pass(journal, start, moment):
     cutter, (process, _) = Cutter(journal), start(TOOL)
@@ -104,9 +98,9 @@ def test_what_ends_it_reaches_the_tool_alone_or_its_whole_group(journal, start, 
     assert not cutter.passes("kind create cluster", Moment.BEFORE)
     assert process.wait(5) == code
     if child_lives:
-        assert lives(child)
+        assert pid_lives(child)
     else:
-        until(lambda: not lives(child), what="the rest of the group to end", deadline_seconds=5)
+        until(lambda: not pid_lives(child), what="the rest of the group to end", deadline_seconds=5)
 
 
 def test_it_is_cut_some_time_into_a_call(journal, start):

@@ -2,9 +2,9 @@
 
 import time
 
-import psutil
 import pytest
 
+from harness.clusters.launch import pid_lives
 from harness.journal import Journal, read
 from harness.judging import judge
 from harness.spec import Target
@@ -78,7 +78,7 @@ def test_a_tool_that_prints_without_end_is_ended_with_its_children(played, tmp_p
     assert (run.outcome, run.exit_code) == ("timed_out", None)
     assert ended_of(entries)["output"].count("<blink>") > 100
     child = int((tmp_path / "child").read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert not pid_lives(child)
 
 
 def test_a_tool_that_is_gone_meanwhile_is_told_as_not_started(played, tmp_path):

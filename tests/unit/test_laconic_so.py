@@ -1,6 +1,5 @@
 """The adapter of laconic-so, against small programs that answer as releases of it do, and as they never should."""
 
-import contextlib
 import errno
 import io
 import json
@@ -18,6 +17,7 @@ import psutil
 import pytest
 import yaml
 
+from harness.clusters.launch import pid_lives
 from harness.errors import ClusterError, MachineError, UsageError
 from harness.tools import laconic_lock
 from harness.tools.bounded_answer import MOST_BYTES, ask, readable
@@ -340,13 +340,7 @@ def test_a_child_that_keeps_the_output_open_holds_nothing_up(tmp_path):
 
 def gone_or_dead(pid):
     """Soon: a signal that kills has been sent when it arrives, and not before."""
-    until(lambda: not psutil.pid_exists(pid) or is_zombie(pid), what="its end", deadline_seconds=10)
-
-
-def is_zombie(pid):
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    return True
+    until(lambda: not pid_lives(pid), what="its end", deadline_seconds=10)
 
 
 @pytest.mark.parametrize("first_line", ["#!/nowhere/python\n", "\x7fELF nonsense\n"])

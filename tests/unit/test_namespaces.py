@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from harness.clusters import namespaces
-from harness.clusters.launch import Launch
+from harness.clusters.launch import Launch, pid_lives
 from harness.clusters.namespaces import Box, make_box, require_namespaces
 from harness.errors import MachineError
 from harness.waiting import until
@@ -153,3 +153,12 @@ def test_without_util_linux_that_is_said(monkeypatch, tmp_path):
             require_namespaces()
     finally:
         namespaces._unshare.cache_clear()
+
+
+def test_a_process_lives_until_it_has_ended_not_until_somebody_reaps_it():
+    with subprocess.Popen(["sleep", "300"]) as process:
+        assert pid_lives(process.pid)
+        os.kill(process.pid, signal.SIGKILL)
+        until(lambda: not pid_lives(process.pid), what="its end", deadline_seconds=10)
+        assert psutil.pid_exists(process.pid), "nobody reaped it"
+    assert not pid_lives(process.pid)

@@ -9,12 +9,12 @@ import sys
 import tarfile
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from harness.cli import main
+from harness.clusters.launch import pid_lives
 from harness.errors import HarnessError, MachineError, UsageError
 from harness.nodeimage import components, images, machine, pins, steps, tools
 from harness.nodeimage.archive import Entry, Image, configuration, write_archive, write_layer
@@ -349,15 +349,7 @@ class TestProcess:
         file = tmp_path / "pid"
         with pytest.raises(CommandError, match="no end after"):
             run(["sh", "-c", f"sleep 60 & echo $! > {file}; wait"], timeout_seconds=2)
-        until(lambda: _ended(int(file.read_text())), what="the child to end", deadline_seconds=10)
-
-
-def _ended(pid: int) -> bool:
-    """Gone, or dead and waiting for an init that reaps."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+        until(lambda: not pid_lives(int(file.read_text())), what="the child to end", deadline_seconds=10)
 
 
 class TestMachine:
