@@ -300,10 +300,10 @@ def test_a_slow_gate_lets_go_when_it_is_mended(s3_server):
             answers = []
             reader = threading.Thread(target=lambda: answers.append(store.read(MARKER)))
             reader.start()
-            until(lambda: gate.struck["GET"], what="the call to be held", deadline_seconds=10)
+            until(lambda: gate.struck["GET"], what="the call to be held", deadline_seconds=30)
             assert not answers
             gate.set(GateMode.PASS)
-            reader.join(10)
+            reader.join(30)
             assert answers == [None]
         gate.close()
 

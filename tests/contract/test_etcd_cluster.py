@@ -82,7 +82,7 @@ def test_a_wiped_member_comes_back_once_it_was_removed_and_added(build):
     old = cluster.member_of(node).member_id
     everybody = wiped(cluster, node)
     with cluster.client(other, 5) as client:
-        until(cluster.leader, what="a leader to be there", deadline_seconds=10)
+        until(cluster.leader, what="a leader to be there", deadline_seconds=30)
         client.member_remove(old)
         new = client.member_add(node.peer_url)
     node.start(everybody, "existing")
@@ -155,7 +155,7 @@ def test_a_member_can_be_added_promoted_and_removed(build):
         until(lambda: _promoted(client, added), what="the learner to catch up", deadline_seconds=20)
         assert {row.learner for row in cluster.members()} == {False}
         client.member_remove(added)
-    until(lambda: not second.running, what="the removed member to stop itself", deadline_seconds=10)
+    until(lambda: not second.running, what="the removed member to stop itself", deadline_seconds=30)
     assert [row.name for row in cluster.members()] == ["n1"]
 
 

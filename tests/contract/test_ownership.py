@@ -198,5 +198,5 @@ def test_a_dead_run_whose_parent_never_asked_is_dead(tmp_path):
         lease = Lease("a-run", tmp_path, process.pid, psutil.Process(process.pid).create_time())
         assert lease.owner_lives()
         process.kill()
-        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE, what="its end", deadline_seconds=5)
+        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE, what="its end", deadline_seconds=30)
         assert not lease.owner_lives()

@@ -10,6 +10,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 APPS = "/apis/apps/v1/namespaces"
+GRACE_SECONDS = 120
 
 
 def a_bad_day(api: KubeApi) -> None:
@@ -46,10 +47,11 @@ def add_app(api: KubeApi, namespace: str = "app") -> None:
 
 def deployment(name: str, replicas: int = 2) -> dict[str, object]:
     labels = {"app": name}
-    # it ignores being told to end, as a badly behaved server does: 30 s of grace each
+    # it ignores being told to end, as a badly behaved server does: all of its grace
     container = {"name": "web", "image": PROBE_IMAGE, "imagePullPolicy": "Never", "args": ["serve", "8080"]}
     tolerations = [{"operator": "Exists"}]
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "tolerations": tolerations}}
+    pod = {"containers": [container], "tolerations": tolerations, "terminationGracePeriodSeconds": GRACE_SECONDS}
+    template = {"metadata": {"labels": labels}, "spec": pod}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     return {"metadata": {"name": name}, "spec": spec}
 

@@ -130,13 +130,13 @@ class Handler(BaseHTTPRequestHandler):
         self.begin(200, Content_Length="10")
         self.wfile.write(b"first")
         self.wfile.flush()
-        assert self.server.told.go_on.wait(10)
+        assert self.server.told.go_on.wait(30)
         self.wfile.write(b"secnd")
 
     def tell_streamed(self):
         self.begin(200, Transfer_Encoding="chunked")
         self.chunk(b'{"type":"ADDED"}\n')
-        assert self.server.told.go_on.wait(10)
+        assert self.server.told.go_on.wait(30)
         self.chunk(b'{"type":"DELETED"}\n')
         self.chunk(b"")
 

@@ -96,11 +96,11 @@ def test_what_ends_it_reaches_the_tool_alone_or_its_whole_group(journal, start, 
     cutter, (process, child) = Cutter(journal), start(TOOL)
     cutter.begin(Cut(by, CutPoint("kind create cluster", Moment.BEFORE)), process)
     assert not cutter.passes("kind create cluster", Moment.BEFORE)
-    assert process.wait(5) == code
+    assert process.wait(20) == code
     if child_lives:
         assert pid_lives(child)
     else:
-        until(lambda: not pid_lives(child), what="the rest of the group to end", deadline_seconds=5)
+        until(lambda: not pid_lives(child), what="the rest of the group to end", deadline_seconds=30)
 
 
 def test_it_is_cut_some_time_into_a_call(journal, start):
@@ -108,7 +108,7 @@ def test_it_is_cut_some_time_into_a_call(journal, start):
     cutter.begin(Cut(Means.SIGKILL_GROUP, CutPoint("kind create *", Moment.BEFORE), after_seconds=0.3), process)
     assert cutter.passes("kind create cluster", Moment.BEFORE)
     assert process.poll() is None
-    assert process.wait(5) == -9
+    assert process.wait(20) == -9
     cutter.end()
     assert [entry.data["bit"] for entry in journal.entries() if entry.kind == "tool.cut"] == [True]
 
@@ -118,10 +118,10 @@ def test_a_timeout_counts_from_the_start_and_is_called_off_by_the_end(journal, s
     cutter.begin(Cut(Means.TIMEOUT, after_seconds=30), process)
     began = time.monotonic()
     cutter.end()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert process.poll() is None
     cutter.begin(Cut(Means.TIMEOUT, after_seconds=0.2), process)
-    assert process.wait(5) == -9
+    assert process.wait(20) == -9
     cutter.end()
 
 

@@ -83,7 +83,7 @@ class Hand:
     def passes(self, call, moment):
         self.asked.append((call, moment))
         if moment in self.held:
-            assert self.held[moment].wait(10)
+            assert self.held[moment].wait(30)
         return moment not in self.refused
 
 
@@ -122,7 +122,7 @@ def connect(kubeconfig):
     def one(context=None):
         credentials = Credentials.of(kubeconfig.read_text())
         address = credentials.server.removeprefix("https://")
-        made.append(http.client.HTTPSConnection(address, context=context or credentials.context(), timeout=10))
+        made.append(http.client.HTTPSConnection(address, context=context or credentials.context(), timeout=30))
         return made[-1]
 
     yield one
@@ -149,7 +149,7 @@ def told(journal, count=1):
     def calls():
         return [entry.data for entry in journal.entries() if entry.kind == "tap.api_call"]
 
-    return until(calls, lambda seen: len(seen) >= count, what=f"{count} calls in the journal", deadline_seconds=5)
+    return until(calls, lambda seen: len(seen) >= count, what=f"{count} calls in the journal", deadline_seconds=30)
 
 
 def protobuf(name="", generated=""):
@@ -203,7 +203,7 @@ class TestKubeconfig:
         led = yaml.safe_load(path.read_text())["clusters"][1]["cluster"]
         context = ssl.create_default_context(cadata=base64.b64decode(led["certificate-authority-data"]).decode())
         context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-        connection = http.client.HTTPSConnection(led["server"].removeprefix("https://"), context=context, timeout=10)
+        connection = http.client.HTTPSConnection(led["server"].removeprefix("https://"), context=context, timeout=30)
         connection.request("GET", "/version")
         assert connection.getresponse().status == 200
         connection.close()
@@ -323,7 +323,7 @@ class TestPassing:
     def test_large_bodies_are_streamed(self, connect, server, journal):
         def pieces():
             yield b"x" * (1 << 20)
-            assert server.reading.wait(10)  # the server has the first piece before the second is sent
+            assert server.reading.wait(30)  # the server has the first piece before the second is sent
             yield from [b"x" * (1 << 20)] * 63
 
         connection = connect()
@@ -420,7 +420,7 @@ class TestNames:
     def test_below_a_server_s_own_path(self, tap, server, journal):
         credentials = Credentials.of(tap.lead(server.kubeconfig(server=f"https://{server.address}/k8s/c1")))
         address, _, path = credentials.server.removeprefix("https://").partition("/")
-        connection = http.client.HTTPSConnection(address, context=credentials.context(), timeout=10)
+        connection = http.client.HTTPSConnection(address, context=credentials.context(), timeout=30)
         connection.request("GET", f"/{path}{PODS}")
         connection.getresponse().read()
         connection.close()
@@ -456,11 +456,11 @@ class TestGate:
         answers = []
         caller = threading.Thread(target=lambda: answers.append(call("DELETE", f"{PODS}/app")))
         caller.start()
-        until(lambda: gate.asked, what="the question", deadline_seconds=5)
+        until(lambda: gate.asked, what="the question", deadline_seconds=30)
         assert call("GET", f"{PODS}/app")[0] == 200
         assert [arrived.method for arrived in server.arrived] == ["GET"]
         release.set()
-        caller.join(10)
+        caller.join(30)
         assert answers[0][0] == 200
         assert [arrived.method for arrived in server.arrived] == ["GET", "DELETE"]
         assert len(told(journal, 2)) == 2
@@ -468,17 +468,17 @@ class TestGate:
     def test_after_is_asked_when_the_whole_answer_is_there(self, call, server, gate):
         caller = threading.Thread(target=call, args=("PATCH", f"{PODS}/slowly", "{}"))
         caller.start()
-        until(lambda: server.arrived, what="the call", deadline_seconds=5)
+        until(lambda: server.arrived, what="the call", deadline_seconds=30)
         assert [moment for _, moment in gate.asked] == [Moment.BEFORE]
         server.go_on.set()
-        caller.join(10)
+        caller.join(30)
         assert [moment for _, moment in gate.asked] == [Moment.BEFORE, Moment.AFTER]
 
     def test_no_byte_is_given_while_it_is_held_after(self, connect, gate):
         release = gate.hold(Moment.AFTER)
         connection = connect()
         connection.request("PUT", f"{PODS}/app", "{}")
-        until(lambda: len(gate.asked) == 2, what="the question", deadline_seconds=5)
+        until(lambda: len(gate.asked) == 2, what="the question", deadline_seconds=30)
         connection.sock.settimeout(0.2)
         with pytest.raises(TimeoutError):
             connection.sock.recv(1)
@@ -490,7 +490,7 @@ class TestGate:
         release = gate.hold(Moment.BEFORE)
         connection = connect()
         connection.request("PUT", f"{PODS}/app", "{}")
-        until(lambda: gate.asked, what="the question", deadline_seconds=5)
+        until(lambda: gate.asked, what="the question", deadline_seconds=30)
         connection.close()
         gate.refused = {Moment.BEFORE}
         release.set()
@@ -505,7 +505,7 @@ class TestGate:
         assert server.arrived == []
         assert told(journal)[0]["outcome"] == "dropped-before"
         asks = [thread for thread in threading.enumerate() if thread.name == "kube-tap-gate"]
-        until(lambda: not any(map(threading.Thread.is_alive, asks)), what="its error to be told", deadline_seconds=5)
+        until(lambda: not any(map(threading.Thread.is_alive, asks)), what="its error to be told", deadline_seconds=30)
 
 
 class TestSecrets:
@@ -525,7 +525,7 @@ class TestEnd:
     def test_it_ends_with_its_harness(self, program):
         with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             process.stdin.close()
-            assert process.wait(5) == 0
+            assert process.wait(20) == 0
 
     def test_it_ends_when_its_harness_is_killed(self, program, tmp_path):
         words = [sys.executable, "-c", HARNESS, program, tmp_path]
@@ -561,7 +561,7 @@ class TestEnd:
         connect().request("DELETE", f"{PODS}/app")
         asking = connect()
         asking.request("DELETE", f"{PODS}/app")
-        until(lambda: gate.asked, what="the question", deadline_seconds=5)
+        until(lambda: gate.asked, what="the question", deadline_seconds=30)
         tap.close()
         release.set()
         assert server.arrived == []
@@ -570,7 +570,7 @@ class TestEnd:
     def test_a_program_that_died_is_told(self, program, tmp_path, ownership, journal):
         tap = KubeTap(program, tmp_path / "tap", ownership, journal)
         tap._process.kill()
-        tap._process.wait(5)
+        tap._process.wait(20)
         with pytest.raises(ClusterError, match="ended with -9"):
             tap.close()
 

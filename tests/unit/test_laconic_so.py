@@ -340,7 +340,7 @@ def test_a_child_that_keeps_the_output_open_holds_nothing_up(tmp_path):
 
 def gone_or_dead(pid):
     """Soon: a signal that kills has been sent when it arrives, and not before."""
-    until(lambda: not pid_lives(pid), what="its end", deadline_seconds=10)
+    until(lambda: not pid_lives(pid), what="its end", deadline_seconds=30)
 
 
 @pytest.mark.parametrize("first_line", ["#!/nowhere/python\n", "\x7fELF nonsense\n"])

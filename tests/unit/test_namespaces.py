@@ -159,6 +159,6 @@ def test_a_process_lives_until_it_has_ended_not_until_somebody_reaps_it():
     with subprocess.Popen(["sleep", "300"]) as process:
         assert pid_lives(process.pid)
         os.kill(process.pid, signal.SIGKILL)
-        until(lambda: not pid_lives(process.pid), what="its end", deadline_seconds=10)
+        until(lambda: not pid_lives(process.pid), what="its end", deadline_seconds=30)
         assert psutil.pid_exists(process.pid), "nobody reaped it"
     assert not pid_lives(process.pid)

@@ -349,7 +349,7 @@ class TestProcess:
         file = tmp_path / "pid"
         with pytest.raises(CommandError, match="no end after"):
             run(["sh", "-c", f"sleep 60 & echo $! > {file}; wait"], timeout_seconds=2)
-        until(lambda: not pid_lives(int(file.read_text())), what="the child to end", deadline_seconds=10)
+        until(lambda: not pid_lives(int(file.read_text())), what="the child to end", deadline_seconds=30)
 
 
 class TestMachine:

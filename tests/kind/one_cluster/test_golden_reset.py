@@ -91,4 +91,4 @@ def test_a_reset_hardly_waits_for_pods_that_do_not_want_to_end(kind_cluster, gol
         what="the app to run",
         deadline_seconds=60,
     )
-    assert golden.reset(kind_cluster).seconds < 30
+    assert golden.reset(kind_cluster).seconds < used.GRACE_SECONDS / 2

@@ -175,7 +175,7 @@ def test_an_api_server_that_is_away_is_measured(story, golden):
     node, watch = story.cluster.running()[0], ApiWatch(story.cluster, story.journal)
     watch.start()
     try:
-        until(lambda: requests(story, ok=True) >= 5, what="a few requests", deadline_seconds=10)
+        until(lambda: requests(story, ok=True) >= 5, what="a few requests", deadline_seconds=30)
         story.fault()
         node.execute("mv", MANIFEST, "/root/kept.yaml")
         # each fails within a second at the latest; the bound of the case is five seconds

@@ -66,7 +66,7 @@ def test_an_uncut_start_on_another_cluster_is_no_difference(story, tmp_path, pyt
 
 
 def patched(path, **body) -> Callable:
-    return lambda api: app.until(lambda: api.patch(path, body).good, what=f"{path} to change", deadline_seconds=10)
+    return lambda api: app.until(lambda: api.patch(path, body).good, what=f"{path} to change", deadline_seconds=30)
 
 
 def another_variable(api):
