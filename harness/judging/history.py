@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Sequence
 
+from harness.journal import Entry
 from harness.judging.case import Call, Case
 from harness.judging.verdict import Finding, Verdict
 
@@ -23,7 +25,7 @@ def acknowledged_writes_kept(case: Case) -> Finding:
     if not observed or not case.acknowledged_writes:
         return _unseen("acknowledged-writes-kept", "nobody could read the store at the end, or nothing was written")
     for entry in observed:
-        lost = [call for call in case.acknowledged_writes if call.value not in entry.data["keys"]]
+        lost = _lost_on(entry, case.acknowledged_writes, observed)
         if lost:
             names = ", ".join(f"{call.value} (revision {call.revision})" for call in lost[:_NAMED])
             return Finding(
@@ -42,6 +44,20 @@ def acknowledged_writes_kept(case: Case) -> Finding:
         evidence=(observed[-1].seq,),
         measures={"acknowledged_writes": len(case.acknowledged_writes), "lost_writes": 0},
     )
+
+
+def _lost_on(look: Entry, writes: Sequence[Call], looks: Sequence[Entry]) -> list[Call]:
+    """What a copy lacks. Read without a quorum it may lag behind: what is newer, and in another copy, is not lost."""
+    missing = [call for call in writes if call.value not in look.data["keys"]]
+    if look.data.get("linearizable", True):
+        return missing
+    cluster, reached = look.data["cluster_id"], look.data["revision"]
+    peers = [other for other in looks if other is not look and other.data.get("cluster_id") == cluster]
+    return [
+        call
+        for call in missing
+        if (call.revision or 0) <= reached or not any(call.value in other.data["keys"] for other in peers)
+    ]
 
 
 def revisions_monotonic(case: Case) -> Finding:

@@ -145,6 +145,25 @@ def test_a_lost_write_is_counted_and_named():
     assert "b (revision 3)" in finding.reason
 
 
+@pytest.mark.parametrize(
+    ("sure", "behind", "elsewhere", "expected"),
+    [
+        (False, True, ["a", "b"], (GREEN, "")),
+        (True, True, ["a", "b"], (RED, "acknowledged-writes-lost")),
+        (False, False, ["a", "b"], (RED, "acknowledged-writes-lost")),
+        (False, True, ["a"], (RED, "acknowledged-writes-lost")),
+    ],
+    ids=["lags-behind", "quorum-says-so", "is-past-it", "nobody-has-it"],
+)
+def test_a_copy_that_lags_behind_has_lost_nothing_that_another_one_has(sure, behind, elsewhere, expected):
+    story = Story().write(0.5, "a").write(1, "b")
+    old, new = story.revision - 1, story.revision
+    for node, keys, revision in (("n3", ["a"], old if behind else new), ("n4", elsewhere, new)):
+        look = {"node": node, "linearizable": sure, "revision": revision, "cluster_id": "c1"}
+        story.say(3, "probe.keyspace", keys=dict.fromkeys(keys, 2), **look)
+    assert verdict("acknowledged-writes-kept", story.say(4, "case.ended").entries) == expected
+
+
 def test_another_cluster_is_seen_in_traffic_and_in_the_last_look():
     assert verdict("cluster-identity-kept", Story().write(1, "a", cluster="c2").end(3)) == (RED, "second-cluster")
     assert verdict("cluster-identity-kept", Story().write(1, "a").end(3, cluster="c2")) == (RED, "second-cluster")
