@@ -14,7 +14,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 
 from harness.clusters.backup_store import FileStore
@@ -110,7 +109,7 @@ def cluster(make):
 
 
 def living(processes):
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if pid_lives(process.pid)]
 
 
 def await_backup(cluster):

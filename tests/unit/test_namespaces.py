@@ -74,7 +74,7 @@ def test_all_of_a_launch_ends_at_once(start, request, boxed):
     started = launch.processes()
     launch.kill()
     assert not launch.alive
-    assert not [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not [process for process in started if pid_lives(process.pid)]
 
 
 @pytest.mark.parametrize("boxed", [True, False])
