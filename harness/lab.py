@@ -28,7 +28,7 @@ from harness.stages.managed import ManagedStage
 from harness.stages.members import MembersStage
 from harness.stages.stage import LabSettings, Request
 from harness.sweep import Choice, Sweep
-from harness.tools import DeployTool, ToolRun
+from harness.tools.deploy_tool import DeployTool, ToolRun
 from harness.tools.stepwise import walk
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 

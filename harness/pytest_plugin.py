@@ -36,7 +36,7 @@ from harness.plugin.options import (
 )
 from harness.run_folder import RunFolder
 from harness.spec import REFERENCE, CaseMatrix, CaseSpec, DeploymentSpec, KindSpec, Target
-from harness.tools import (
+from harness.tools.deploy_tool import (
     DEPLOY,
     MANAGE,
     REPLACE_CONTROL_PLANE,

@@ -13,8 +13,8 @@ from harness.clusters.ownership import Ownership
 from harness.errors import MachineError, UsageError
 from harness.journal import Journal
 from harness.spec import Target
-from harness.tools import DeployTool, Task, ToolRun
 from harness.tools.bounded_answer import ask
+from harness.tools.deploy_tool import DeployTool, Task, ToolRun
 from harness.waiting import SYSTEM_CLOCK, Clock
 
 NAME = "ringer"

@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import httpx
 
@@ -140,7 +140,8 @@ class S3Client:
             self._call("DELETE", "", {"lifecycle": ""}, absent=("NoSuchLifecycleConfiguration",))
             return
         rules = "".join(
-            f"<Rule><ID>{number}</ID><Status>Enabled</Status><Filter><Prefix>{escape(prefix)}</Prefix></Filter>"
+            f"<Rule><ID>{number}</ID><Status>Enabled</Status>"
+            f"<Filter><Prefix>{escape(prefix, quote=False)}</Prefix></Filter>"
             f"<Expiration><Days>{days}</Days></Expiration></Rule>"
             for number, (prefix, days) in enumerate(days_of.items())
         )

@@ -21,7 +21,7 @@ from harness.spec import KindSpec
 from harness.stages.kind import kind_setup
 from harness.stages.stage import KindWords
 from harness.sweep import Choice
-from harness.tools import REPLACE_CONTROL_PLANE, REPLACE_NODE, replace_command
+from harness.tools.deploy_tool import REPLACE_CONTROL_PLANE, REPLACE_NODE, replace_command
 
 # Why a run was ended before anything was made: its exit code.
 REFUSED = pytest.StashKey[int]()

@@ -10,7 +10,7 @@ from harness.stages.kind import KindStage, kind_setup
 from harness.stages.managed import ManagedStage
 from harness.stages.members import MembersStage
 from harness.stages.stage import LabSettings, Stage
-from harness.tools import DeployTool
+from harness.tools.deploy_tool import DeployTool
 from harness.waiting import Clock
 
 

@@ -30,9 +30,9 @@ from harness.stages.stage import LabSettings, Stage
 from harness.taps.command_tap import CommandTap, Hooks
 from harness.taps.engine_view import EngineView
 from harness.taps.kube_tap import KubeTap
-from harness.tools import DeployTool, Task, ToolRun
 from harness.tools.by_hand import ByHand
 from harness.tools.cutting import Cutter
+from harness.tools.deploy_tool import DeployTool, Task, ToolRun
 from harness.tools.deployments import START, STOP, DeploymentTool, Site, Start, Stop
 from harness.tools.image_mirror import start_mirror
 from harness.tools.laconic_images import APP, INGRESS, KUBECTL, TEST_CONTAINER, TOOLS, TOOLS_WITHOUT_JQ, provide

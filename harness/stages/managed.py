@@ -21,7 +21,7 @@ from harness.shapes import ManagedSpec
 from harness.spec import CaseSpec
 from harness.stages.stage import LabSettings, Stage, etcdctl_to
 from harness.taps.machine_tap import MachineTap
-from harness.tools import DeployTool, Task, ToolRun
+from harness.tools.deploy_tool import DeployTool, Task, ToolRun
 from harness.tools.managers import manager_program
 from harness.traffic import EtcdStore, Traffic
 from harness.waiting import Clock, rest_unless, until

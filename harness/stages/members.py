@@ -16,7 +16,7 @@ from harness.shapes import MembersShape
 from harness.spec import CaseSpec
 from harness.stages.stage import LabSettings, Stage
 from harness.taps.node_tap import NodeTap
-from harness.tools import DeployTool, Task, ToolRun
+from harness.tools.deploy_tool import DeployTool, Task, ToolRun
 from harness.traffic import Store, Traffic
 from harness.waiting import Clock, until
 

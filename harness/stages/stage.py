@@ -23,7 +23,7 @@ from harness.judging import Finding
 from harness.kept import Kept
 from harness.run_folder import FULL_MIB
 from harness.spec import CaseSpec
-from harness.tools import DeployTool, Task, ToolRun
+from harness.tools.deploy_tool import DeployTool, Task, ToolRun
 from harness.tools.etcd_manager import EtcdManager
 from harness.waiting import Clock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.spec import Target
-from harness.tools import DeployTool
+from harness.tools.deploy_tool import DeployTool
 
 BY_HAND = "by-hand"
 _SECONDS = 120.0

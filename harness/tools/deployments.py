@@ -10,7 +10,7 @@ from typing import Protocol
 
 from harness.clusters.tool_made import App
 from harness.cuts import Cut
-from harness.tools import DeployTool
+from harness.tools.deploy_tool import DeployTool
 
 START, STOP = "start", "stop"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.clusters.kind import KindCluster
 from harness.taps.node_tap import NodeTap
-from harness.tools import RECOVER_CONTROL_PLANE, REPLACE_CONTROL_PLANE, Task
+from harness.tools.deploy_tool import RECOVER_CONTROL_PLANE, REPLACE_CONTROL_PLANE, Task
 
 
 @dataclass(frozen=True, slots=True)

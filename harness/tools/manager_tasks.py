@@ -11,7 +11,7 @@ from harness.clusters.control_files import backups_among
 from harness.clusters.managed import ManagedCluster
 from harness.errors import UsageError
 from harness.taps.machine_tap import MachineTap
-from harness.tools import RECOVER_MANAGED, Task
+from harness.tools.deploy_tool import RECOVER_MANAGED, Task
 
 # Host of the cluster's own subnet on which an operator may run an etcd aside.
 _SCRATCH_HOST = 240

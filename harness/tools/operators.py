@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from harness.spec import REFERENCE, Target
-from harness.tools import DeployTool
+from harness.tools.deploy_tool import DeployTool
 
 # With a manager whose loop takes ten seconds and that is restarted on the way, minutes.
 _SECONDS = 600.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.clusters.etcd import EtcdCluster
 from harness.taps.node_tap import NodeTap
-from harness.tools import RECOVER_QUORUM, REPLACE_NODE, Task
+from harness.tools.deploy_tool import RECOVER_QUORUM, REPLACE_NODE, Task
 
 
 @dataclass(frozen=True, slots=True)

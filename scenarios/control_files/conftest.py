@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.spec import CaseSpec
-from harness.tools import DeployTool
+from harness.tools.deploy_tool import DeployTool
 from harness.tools.operators import operator
 
 

@@ -14,7 +14,7 @@ from harness.faults.control_files import ControlFilesGone, SpecWrittenAgain
 from harness.faults.machines import ALL, MachineKilled
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, ManagedSpec, TrafficSpec
-from harness.tools import MANAGE, DeployTool
+from harness.tools.deploy_tool import MANAGE, DeployTool
 from harness.tools.manager_tasks import NEWEST, OLDEST, Recover
 
 INCIDENT = "003_dc68aa53602124f8.txt"

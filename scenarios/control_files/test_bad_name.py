@@ -10,7 +10,7 @@ import pytest
 
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, ManagedSpec, TrafficSpec
-from harness.tools import MANAGE, DeployTool
+from harness.tools.deploy_tool import MANAGE, DeployTool
 from harness.tools.manager_tasks import Recover
 
 INCIDENT = "003_dc68aa53602124f8.txt"

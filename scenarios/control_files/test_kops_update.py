@@ -13,7 +13,7 @@ from harness.faults.control_files import ControlFilesGone, SpecWrittenAgain
 from harness.faults.machines import ALL, FOLLOWER, LEADER, MachineRestarted
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, ManagedSpec, TrafficSpec
-from harness.tools import MANAGE
+from harness.tools.deploy_tool import MANAGE
 
 INCIDENT = "003_dc68aa53602124f8.txt"
 pytestmark = [pytest.mark.etcd, pytest.mark.incident(INCIDENT)]

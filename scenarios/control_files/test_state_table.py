@@ -13,12 +13,12 @@ from harness.control_cells import ControlCell, all_cells
 from harness.faults.cells import damage_of, events_of
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, ManagedSpec, TrafficSpec
-from harness.tools import MANAGE
+from harness.tools.deploy_tool import MANAGE
 
 INCIDENT = "003_dc68aa53602124f8.txt"
 pytestmark = [pytest.mark.etcd, pytest.mark.incident(INCIDENT)]
 # Enough to tell whose answers they are; backups stay small.
-TRAFFIC = TrafficSpec(writers=1, readers=1, pause_seconds=0.1)
+TRAFFIC = TrafficSpec(writers=1, readers=1, pause_seconds=0.25)
 
 CASES = (
     CaseMatrix(

@@ -7,7 +7,7 @@ import pytest
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, DeploymentSpec
 from harness.sweep import Choice
-from harness.tools import DEPLOY, DeployTool
+from harness.tools.deploy_tool import DEPLOY, DeployTool
 
 INCIDENT = "001_398af5f43316f612.txt"
 pytestmark = [pytest.mark.kind, pytest.mark.incident(INCIDENT)]

@@ -7,7 +7,7 @@ import pytest
 from harness.expectations.deployment import APP_REACHABLE
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, DeploymentSpec
-from harness.tools import DEPLOY, DeployTool
+from harness.tools.deploy_tool import DEPLOY, DeployTool
 from harness.tools.deployments import Start, Stop
 from harness.tools.start_cuts import CUTS
 

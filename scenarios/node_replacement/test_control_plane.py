@@ -12,7 +12,7 @@ import pytest
 from harness.expectations import NO_GHOST, REPLACEMENT_COMPLETE
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, KindSpec
-from harness.tools import REPLACE_CONTROL_PLANE, DeployTool
+from harness.tools.deploy_tool import REPLACE_CONTROL_PLANE, DeployTool
 from harness.tools.kind_tasks import ReplaceControlPlane
 from harness.tools.reference.replace_control_plane import DEFECTS, STRATEGIES
 

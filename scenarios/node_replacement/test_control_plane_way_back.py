@@ -13,7 +13,7 @@ from harness.expectations.kubernetes import RECOVERED_KUBERNETES
 from harness.faults.membership import QuorumLostToGhost, ReplacedWithoutRemoval
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, KindSpec
-from harness.tools import RECOVER_CONTROL_PLANE, DeployTool
+from harness.tools.deploy_tool import RECOVER_CONTROL_PLANE, DeployTool
 from harness.tools.kind_tasks import RecoverControlPlane
 
 INCIDENT = "002_638ead7455fd6626.txt"

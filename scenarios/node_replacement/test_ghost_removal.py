@@ -14,7 +14,7 @@ from harness.expectations import NO_GHOST
 from harness.faults.membership import ReplacedWithoutRemoval
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, EtcdSpec
-from harness.tools import RECOVER_QUORUM, DeployTool
+from harness.tools.deploy_tool import RECOVER_QUORUM, DeployTool
 from harness.tools.tasks import RecoverQuorum
 
 INCIDENT = "002_638ead7455fd6626.txt"

@@ -13,7 +13,7 @@ from harness.faults import Fault
 from harness.faults.node import MemberPaused, NodeGone, NodeKilled, NodeWiped
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, EtcdSpec
-from harness.tools import REPLACE_NODE, DeployTool
+from harness.tools.deploy_tool import REPLACE_NODE, DeployTool
 from harness.tools.tasks import ReplaceNode
 
 INCIDENT = "002_638ead7455fd6626.txt"

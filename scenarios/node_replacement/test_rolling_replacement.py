@@ -12,7 +12,7 @@ import pytest
 from harness.expectations import NO_GHOST, REPLACEMENT_COMPLETE
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, EtcdSpec
-from harness.tools import REPLACE_NODE, DeployTool
+from harness.tools.deploy_tool import REPLACE_NODE, DeployTool
 from harness.tools.reference.replace_node import DEFECTS, STRATEGIES
 from harness.tools.tasks import ReplaceNode
 

@@ -12,7 +12,7 @@ import pytest
 from harness.faults.membership import ReplacedWithoutRemoval
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, EtcdSpec
-from harness.tools import REPLACE_NODE, DeployTool
+from harness.tools.deploy_tool import REPLACE_NODE, DeployTool
 from harness.tools.tasks import ReplaceNode
 
 INCIDENT = "002_638ead7455fd6626.txt"

@@ -9,7 +9,7 @@ from harness.faults import Fault
 from harness.faults.deployment import BackupEmptied, BackupMissing
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, DeploymentSpec
-from harness.tools import DEPLOY, DeployTool
+from harness.tools.deploy_tool import DEPLOY, DeployTool
 from harness.tools.deployments import Start, Stop
 
 INCIDENT = "000_ef3e953d37b9f50a.txt"

@@ -7,7 +7,7 @@ import pytest
 from harness.expectations.deployment import RECOVERED_DEPLOYMENT
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, DeploymentSpec
-from harness.tools import DEPLOY, DeployTool
+from harness.tools.deploy_tool import DEPLOY, DeployTool
 from harness.tools.deployments import Start, Stop
 
 INCIDENT = "000_ef3e953d37b9f50a.txt"

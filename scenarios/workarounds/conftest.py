@@ -8,7 +8,6 @@ import pytest
 
 from harness.lab import Lab
 from harness.spec import CaseSpec
-from harness.tools import DeployTool
 from harness.tools.by_hand import (
     DELETE_CLUSTER,
     DELETE_INGRESS_BINDING,
@@ -17,6 +16,7 @@ from harness.tools.by_hand import (
     DELETE_INGRESS_ROLE,
     OPERATOR,
 )
+from harness.tools.deploy_tool import DeployTool
 from harness.tools.deployments import Stop
 
 Way = Callable[[Lab, DeployTool], None]

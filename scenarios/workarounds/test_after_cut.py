@@ -10,7 +10,7 @@ from harness.expectations.deployment import APP_REACHABLE
 from harness.expectations.kubernetes import SYSTEM_WORKLOADS_STABLE
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, DeploymentSpec
-from harness.tools import DEPLOY, DeployTool
+from harness.tools.deploy_tool import DEPLOY, DeployTool
 from harness.tools.deployments import Start
 from harness.tools.start_cuts import INGRESS_HALF_TIMEOUT
 

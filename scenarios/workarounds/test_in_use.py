@@ -9,7 +9,7 @@ import pytest
 from harness.expectations.deployment import APP_DATA_KEPT, APP_REACHABLE, NEIGHBOURS_KEPT, SECRETS_KEPT
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, DeploymentSpec
-from harness.tools import DEPLOY, DeployTool
+from harness.tools.deploy_tool import DEPLOY, DeployTool
 from harness.tools.deployments import Start
 
 INCIDENT = "001_398af5f43316f612.txt"

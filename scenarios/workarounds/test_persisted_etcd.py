@@ -8,8 +8,8 @@ from harness.expectations.deployment import APP_DATA_KEPT, APP_REACHABLE, SECRET
 from harness.expectations.kubernetes import API_SERVICE_PRESENT, NODES_READY, SYSTEM_WORKLOADS_STABLE
 from harness.lab import Lab
 from harness.spec import CaseMatrix, CaseSpec, DeploymentSpec
-from harness.tools import DEPLOY, DeployTool
 from harness.tools.by_hand import DELETE_CLUSTER, OPERATOR
+from harness.tools.deploy_tool import DEPLOY, DeployTool
 from harness.tools.deployments import Start, Stop
 
 INCIDENT = "000_ef3e953d37b9f50a.txt"

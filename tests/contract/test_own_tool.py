@@ -13,7 +13,7 @@ from harness.judging.guarantees import GUARANTEES
 from harness.lab import Lab
 from harness.spec import CaseSpec, EtcdSpec
 from harness.taps import node_command
-from harness.tools import replace_command
+from harness.tools.deploy_tool import replace_command
 from harness.tools.tasks import ReplaceNode
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from harness.spec import REFERENCE, CaseSpec, DeploymentSpec, KindSpec, Target
 from harness.stages.deploy import DeployStage
 from harness.stages.kind import kind_setup
 from harness.stages.stage import KindWords, LabSettings
-from harness.tools import DeployTool, Task
+from harness.tools.deploy_tool import DeployTool, Task
 from harness.tools.deployers import reference_deployer
 from harness.tools.deployments import Start, Stop
 from harness.waiting import SYSTEM_CLOCK

@@ -15,7 +15,7 @@ from harness.judging.guarantees import GUARANTEES
 from harness.judging.ledger import Ledger
 from harness.lab import Lab
 from harness.spec import CaseSpec, EtcdSpec
-from harness.tools import reference_tool
+from harness.tools.deploy_tool import reference_tool
 from harness.tools.reference.replace_node import DEFECTS, STRATEGIES
 from harness.tools.tasks import ReplaceNode
 

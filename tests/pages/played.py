@@ -26,7 +26,7 @@ from harness.lab import Lab
 from harness.pytest_plugin import RUN
 from harness.shapes import EtcdSpec
 from harness.spec import CaseMatrix
-from harness.tools import REPLACE_NODE
+from harness.tools.deploy_tool import REPLACE_NODE
 from tests.pages.played import GUARANTEES, journal_of
 
 CASES = (

@@ -8,7 +8,7 @@ from harness.clusters.launch import pid_lives
 from harness.journal import Journal, read
 from harness.judging import judge
 from harness.spec import Target
-from harness.tools import DeployTool, Task
+from harness.tools.deploy_tool import DeployTool, Task
 from tests.judging.test_deployment_rules import Deployed
 
 TAIL_LETTERS = 16_000  # 4000 bytes, each told as \xNN at the worst

@@ -11,7 +11,7 @@ from harness.errors import ClusterError
 from harness.journal import Journal
 from harness.judging import Verdict
 from harness.sweep import Choice, Sweep
-from harness.tools import ToolRun
+from harness.tools.deploy_tool import ToolRun
 
 CALLS = ("kind get clusters", "kind create cluster", "kind load app", "api create things t")
 IDS = [f"{call.replace(' ', ':')}:1:{moment}" for call in CALLS for moment in ("before", "after")]

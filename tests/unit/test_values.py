@@ -13,7 +13,7 @@ from harness.judging.ledger import Ledger
 from harness.judging.verdict import Finding, Verdict
 from harness.run_folder import RunFolder
 from harness.spec import CaseSpec, EtcdSpec, ManagedSpec, Target, TrafficSpec
-from harness.tools import replace_command
+from harness.tools.deploy_tool import replace_command
 
 SPEC = CaseSpec("rolling", "002.txt", Target("reference", "incident"), EtcdSpec(members=3), ("quorum-kept",))
 LINE = """

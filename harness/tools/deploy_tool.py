@@ -1,4 +1,4 @@
-"""Runs the tool under test: one call, one process group, one deadline.
+"""A tool under test, as a command: one call, one process group, one deadline.
 
 What a tool gets and what its exit code means is the same for every tool and documented in
 docs/your-own-tool.md; the reference tools keep to it too.
