@@ -15,8 +15,9 @@ from harness.pytest_plugin import RUN
 from harness.spec import KindSpec
 
 _KIND_AT_ONCE = pytest.StashKey[int]()
-# Tests of one folder there share a cluster, or would make too many at once.
-_TESTS_ON_KIND = "tests/kind/"
+_TESTS = "tests/"
+# Tests of one folder there share a cluster or would make too many at once, or share a run and a browser.
+_FOLDERS_TOGETHER = ("tests/kind/", "tests/pages/")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -34,7 +35,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Keep the tests of a case on one worker: they share a cluster.
+    """Keep the tests of a case on one worker, for they share a cluster; the harness's own by module.
 
     xdist's own ``--dist loadgroup`` marks tests by changing their IDs, which pytest 9.2 ignores.
     """
@@ -56,8 +57,11 @@ class _ByCase(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         group = group_of(nodeid)
-        if nodeid.startswith(_TESTS_ON_KIND):
-            return nodeid.partition("::")[0].rpartition("/")[0]
+        module = nodeid.partition("::")[0]
+        if module.startswith(_FOLDERS_TOGETHER):
+            return module.rpartition("/")[0]
+        if module.startswith(_TESTS):
+            return module
         if KindSpec.size_in(nodeid) is None:
             return group
         return f"kind {self._heap(group)}"

@@ -62,6 +62,16 @@ def test_where_it_has_nothing_to_do_no_heap_is_kept_for_it(under_test):
     assert len(set(scopes(OTHERS, 2).values())) == 2
 
 
+def test_the_harness_s_own_tests_stay_together_by_what_they_share():
+    modules = {
+        "tests/kind/test_a.py::test_x": "tests/kind",
+        "tests/kind/one_cluster/test_b.py::test_x": "tests/kind/one_cluster",
+        "tests/pages/test_c.py::test_x[light]": "tests/pages",
+        "tests/contract/test_d.py::test_x[3-strict]": "tests/contract/test_d.py",
+    }
+    assert scopes(list(modules), 2) == modules
+
+
 @pytest.mark.parametrize(("ids", "shapes"), [(REAL, 1), (REAL + OTHERS, 6), (OTHERS, 5)])
 def test_of_its_clusters_one_is_counted(under_test, monkeypatch, ids, shapes):
     under_test(Tool())

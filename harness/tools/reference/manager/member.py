@@ -155,7 +155,7 @@ class Member:
             f"--initial-cluster={state.initial_cluster}",
             f"--initial-cluster-state={'new' if state.new else 'existing'}",
             f"--initial-cluster-token={state.token}",
-            "--heartbeat-interval=100",
+            "--heartbeat-interval=50",
             "--election-timeout=500",
             "--strict-reconfig-check=true",
             "--logger=zap",
