@@ -176,6 +176,20 @@ class Lab:
         if isinstance(self._stage, MembersStage | ManagedStage) and self._stage.traffic:
             self._stage.traffic.await_acknowledged(writes)
 
+    @contextlib.contextmanager
+    def hold_traffic(self, *, really: bool = True) -> Iterator[None]:
+        """Have no client call the cluster while this lasts; no write is then under way when something dies.
+
+        Args:
+            really: False lets them go on, for the case that is about such writes.
+        """
+        if not (really and isinstance(self._stage, MembersStage | ManagedStage) and self._stage.traffic):
+            yield
+            return
+        self._stage.step("clients hold still")
+        with self._stage.traffic.held():
+            yield
+
     def observe(self, *expectations: Expectation) -> None:
         """Give the world time to meet each expectation, up to its deadline; what it then looks like is for the judge.
 

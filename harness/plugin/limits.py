@@ -3,6 +3,8 @@
 After N minutes no case begins any more; those that run are played to their end. What is still running after
 another N minutes, five at most, gets Ctrl-C, in every process of the run at once, as it would from a
 terminal: it removes its cluster, and its case is INCONCLUSIVE.
+
+SIGTERM, as a CI job sends it when somebody calls it off, is Ctrl-C too: what was played is judged and told.
 """
 
 from __future__ import annotations
@@ -57,6 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
     timer.daemon = True
     config.stash[_TIMER] = timer
     timer.start()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Take SIGTERM for Ctrl-C, unless whoever started us wants it to be ignored."""
+    if RUN in session.config.stash and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -78,6 +79,16 @@ class Traffic:
             deadline_seconds=deadline_seconds,
         )
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let each client finish its call and make no other; they go on when this is over."""
+        with contextlib.ExitStack() as turns:
+            for client in self._clients:
+                turns.enter_context(client.turn)
+            self._journal.append("traffic.held")
+            yield
+        self._journal.append("traffic.goes-on")
+
     def stop(self) -> None:
         """Let each client finish its call, and write the totals.
 
@@ -98,7 +109,8 @@ class Traffic:
     def _drive(self, client: _Client) -> None:
         try:
             while not rest_unless(self._stopped, self._spec.pause_seconds):
-                client.call_once()
+                with client.turn:
+                    client.call_once()
         except HarnessError as problem:
             self._problem = problem
 
@@ -134,6 +146,8 @@ class _Client:
     tally: Tally
     journal: Journal
     clock: Clock
+    # Held for each call, and by whoever wants none to be made.
+    turn: threading.Lock = field(default_factory=threading.Lock)
     _calls: int = 0
     _turn: int = 0
     _connections: dict[str, Connection] = field(default_factory=dict)

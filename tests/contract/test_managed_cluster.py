@@ -169,6 +169,24 @@ def test_traffic_and_probes_take_it_as_any_cluster(cluster):
     assert len(keyspaces[0]["keys"]) >= 10
 
 
+def test_held_clients_call_nobody_until_they_may_go_on(cluster):
+    traffic = Traffic(TrafficSpec(), EtcdStore(cluster), cluster.journal)
+    traffic.start()
+    traffic.await_acknowledged(10)
+    leading = cluster.leader_machine()
+    with traffic.held():
+        leading.stop("test")
+        leading.start("test")
+        cluster.await_serving(cluster.program.restart_seconds)
+    traffic.await_acknowledged(10)
+    traffic.stop()
+    kinds = [entry.kind for entry in cluster.journal.entries()]
+    held, goes_on = kinds.index("traffic.held"), kinds.index("traffic.goes-on")
+    assert "traffic.call" in kinds[:held]
+    assert "traffic.call" not in kinds[held:goes_on]
+    assert "traffic.call" in kinds[goes_on:]
+
+
 def test_a_stopped_leader_comes_back_into_the_same_cluster(cluster):
     leading = cluster.leader_machine()
     processes = leading.processes()

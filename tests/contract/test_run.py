@@ -108,6 +108,21 @@ def test_wrong_calls_exit_with_2(words):
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_that_is_told_to_end_leaves_a_report(tmp_path, workers):
+    run = tmp_path / "run"
+    with start_pytest(run, *CASE, "-n", workers) as process:
+        labels = [RunFolder(run).label(worker) for worker in ("main", "gw0", "gw1")]
+        until(lambda: sum(len(owned_processes(label)) for label in labels) >= 3, what="members up", deadline_seconds=60)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 3, said
+    assert "it was interrupted" in said
+    assert not any(map(owned_processes, labels))
+    assert {"verdicts.json", "report.html", "junit.xml"} <= {path.name for path in run.iterdir()}
+    assert afterfault("gate", run)[0] == 3
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_kill_9_in_the_middle_leaves_nothing(tmp_path, workers):
     with start_pytest(tmp_path / "run", *CASE, "-n", workers) as process:
         labels = [RunFolder(tmp_path / "run").label(worker) for worker in ("main", "gw0", "gw1")]

@@ -30,6 +30,9 @@ _ETCDCTL = (
 _READY_SECONDS = 120.0
 _KUBECTL_SECONDS = "5s"
 _API_SECONDS = 60.0
+# How kubeadm ends each of its errors, whatever it was.
+_HINT = "To see the stack trace of this error"
+_MOST_TOLD = 1000
 # What kubectl says when the API server it was sent to is gone, or has no store to ask.
 _PASSING = (
     "Unable to connect",
@@ -50,9 +53,16 @@ def run_on(node: str, *words: str) -> str:
     """
     done = ask("exec", node=node, words=list(words))
     if done["exit_code"] != 0:
-        said = (done["stderr"] or done["stdout"]).strip().splitlines()
-        raise StepFailed(f"{words[0]} on {node}: {said[-1] if said else 'exit ' + str(done['exit_code'])}")
+        why = _error_in(done["stderr"] or done["stdout"]) or f"exit {done['exit_code']}"
+        raise StepFailed(f"{words[0]} on {node}: {why}")
     return str(done["stdout"])
+
+
+def _error_in(printed: str) -> str:
+    """The error a program ended with, in one line: from where it says so, else what it said last."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith(_HINT)]
+    begins = [number for number, line in enumerate(lines) if line.startswith("error")]
+    return "; ".join(lines[begins[0] if begins else -1 :])[:_MOST_TOLD]
 
 
 def serving() -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Runs tools under test, the real ones behind adapters and our own reference ones."""
