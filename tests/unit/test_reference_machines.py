@@ -11,16 +11,16 @@ error execution phase preflight: [preflight] Some fatal errors occurred:
 \t[ERROR FileExisting-conntrack]: conntrack not found
 To see the stack trace of this error execute with --v=5 or higher
 """
+PREFLIGHT_TOLD = (
+    "error execution phase preflight: [preflight] Some fatal errors occurred:; "
+    "[ERROR Port-10250]: Port 10250 is in use; [ERROR FileExisting-conntrack]: conntrack not found"
+)
 
 
 @pytest.mark.parametrize(
     ("printed", "told"),
     [
-        (
-            {"stderr": PREFLIGHT},
-            "error execution phase preflight: [preflight] Some fatal errors occurred:; "
-            "[ERROR Port-10250]: Port 10250 is in use; [ERROR FileExisting-conntrack]: conntrack not found",
-        ),
+        ({"stderr": PREFLIGHT}, PREFLIGHT_TOLD),
         ({"stderr": "first\nno such container\n\n"}, "no such container"),
         ({"stdout": "only here\n"}, "only here"),
         ({}, "exit 7"),
