@@ -6,8 +6,10 @@ the smallest difference between the two is how the clocks differ.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from math import inf
 
@@ -15,8 +17,10 @@ from harness.journal import Entry
 
 # How far apart two entries about the same moment may be: the store is looked at now and then, not all the time.
 CLOSE_SECONDS = 1.0
-# A snapshot, packed and uploaded, takes no longer on a small cluster.
+# A snapshot, packed and uploaded, takes no longer on a small cluster, unless its store is slow.
 _SNAPSHOT_SECONDS = 5.0
+# Managers name a backup after the second in which they begin it.
+_BEGUN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ(?=-\d+$)")
 MARKER, SPEC = "control/etcd-cluster-created", "control/etcd-cluster-spec"
 _DATA, _META, _COMMAND = "/etcd.backup.gz", "/_etcd_backup.meta", "/_command.json"
 # Files that a manager keeps elsewhere than beneath its backup path are told with this in front.
@@ -96,6 +100,7 @@ class StoreHistory:
         faults: each fault, when it was injected, and when it was proven; seconds.
         struck: what the store answered right after each fault of its files: a manager may put things back before
             anybody looks again.
+        opened: when the journal was, Unix seconds; infinite where it does not tell.
     """
 
     looks: Sequence[Entry]
@@ -103,6 +108,7 @@ class StoreHistory:
     files: Sequence[SeenFile]
     faults: Sequence[tuple[str, float, float]]
     struck: Sequence[Entry] = ()
+    opened: float = inf
 
     @classmethod
     def of(cls, entries: Sequence[Entry]) -> StoreHistory:
@@ -111,7 +117,9 @@ class StoreHistory:
         unreachable = [entry for entry in entries if entry.kind == "store.unreachable"]
         struck = [entry for entry in entries if entry.kind == "control.struck" and entry.data.get("left")]
         last = unreachable[-1] if unreachable else None
-        return cls(looks, last, _files(looks), list(_faults(entries)), struck)
+        opened = [str(entry.data["started_at"]) for entry in entries[:1] if "started_at" in entry.data]
+        since = datetime.fromisoformat(opened[0]).timestamp() if opened else inf
+        return cls(looks, last, _files(looks), list(_faults(entries)), struck, since)
 
     @property
     def is_known(self) -> bool:
@@ -138,9 +146,16 @@ class StoreHistory:
     def _backup(self, name: str, data: SeenFile, meta: SeenFile, before: float) -> SeenBackup:
         uploaded = min(max(data.modified, meta.modified) + self._clock_offset, max(data.seen, meta.seen))
         # the next snapshot is begun when the one before it is done
-        taken_after = max(uploaded - _SNAPSHOT_SECONDS, before - CLOSE_SECONDS)
+        taken_after = max(min(uploaded - _SNAPSHOT_SECONDS, self._begun(name)), before - CLOSE_SECONDS)
         spoilt = data.changed > max(data.seen, meta.seen) + CLOSE_SECONDS
         return SeenBackup(name, uploaded, taken_after, min(data.gone, meta.gone), spoilt, max(data.seq, meta.seq))
+
+    def _begun(self, name: str) -> float:
+        """Seconds of the journal, at the earliest, as both clocks tell whole ones; infinite where it is not known."""
+        named = _BEGUN.search(name)
+        if named is None or self.opened == inf:
+            return inf
+        return datetime.fromisoformat(named[0]).timestamp() - self.opened - 1.0
 
     @property
     def queued(self) -> list[SeenFile]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from harness.clusters.backup_store import BackupStore, StoreError
 from harness.clusters.control_files import CONTROL
-from harness.clusters.etcd_client import CallFailed, CallUnknown
+from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient
 from harness.clusters.machine import ManagedMachine
 from harness.clusters.managed import ManagedCluster
+from harness.clusters.members import POLL_TIMEOUT_SECONDS
 from harness.errors import HarnessError, WaitTimeout
 from harness.journal import Journal
 from harness.probes.manager_logs import ManagerLogs
@@ -101,6 +102,8 @@ class _EtcdLook:
         self._last: dict[str, dict[str, Any]] = {}
         self._told_at: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(max(1, cluster.spec.members))
+        # one a machine for good: with mutual TLS a new connection takes longer than what is asked over it
+        self._clients: dict[str, EtcdClient] = {}
 
     def look(self) -> None:
         machines = list(self._cluster.machines.values())
@@ -113,10 +116,15 @@ class _EtcdLook:
 
     def close(self) -> None:
         self._pool.shutdown()
+        for client in self._clients.values():
+            client.close()
 
     def _observe(self, machine: ManagedMachine) -> dict[str, Any]:
-        status = self._cluster.status(machine)
-        if status is None:
+        if machine.name not in self._clients:
+            self._clients[machine.name] = self._cluster.client(machine, POLL_TIMEOUT_SECONDS)
+        try:
+            status = self._clients[machine.name].status()
+        except (CallFailed, CallUnknown):
             return {"answers": False}
         return {
             "answers": True,

@@ -325,6 +325,23 @@ def test_an_empty_backup_lacks_what_was_acknowledged_before_it():
     assert "the first v1 at 0.6 s" in finding.reason
 
 
+@pytest.mark.parametrize(
+    ("held", "told", "verdict"),
+    [(6, True, GREEN), (3, True, RED), (6, False, RED)],
+    ids=["up-to-its-begin", "less", "begin-unknown"],
+)
+def test_a_slow_upload_owes_what_was_acknowledged_before_it_was_begun(held, told, verdict):
+    story = ManagedStory()
+    if told:
+        story.entries[0].data["started_at"] = "2023-11-14T22:13:20+00:00"
+    story.backs_up = False
+    story.goes_on(held)
+    keys = dict(story.keys)
+    story.goes_on(20 - held).saves("2023-11-14T22:13:26Z-000001", keys=keys)
+    story.backs_up = True
+    assert judged("backups-restorable", story.goes_on(4))[0] is verdict
+
+
 def test_a_backup_is_owed_only_what_its_own_cluster_acknowledged():
     assert judged("backups-restorable", swapped()) == (GREEN, "")
 
