@@ -114,7 +114,7 @@ def test_a_run_that_is_told_to_end_leaves_a_report(tmp_path, workers):
         labels = [RunFolder(run).label(worker) for worker in ("main", "gw0", "gw1")]
         until(lambda: sum(len(owned_processes(label)) for label in labels) >= 3, what="members up", deadline_seconds=60)
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[0]
+        said = process.communicate(timeout=180)[0]
     assert process.returncode == 3, said
     assert "it was interrupted" in said
     assert not any(map(owned_processes, labels))
