@@ -72,7 +72,8 @@ def kill_one(family, run, seconds):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
         died = [] if process.poll() is None else ["ended before it was killed"]
-        lived = Counter(thing.split()[-1] for thing in left_of(run))
+        things = [thing.split(" ", 1) for thing in left_of(run)]
+        lived = Counter(name if sort == "process" else sort for sort, name in things)
         process.kill()
     ended = time.monotonic()
     with contextlib.suppress(WaitTimeout):
@@ -99,8 +100,8 @@ def test_runs_killed_at_any_moment_leave_nothing(tmp_path, capsys, family):
         _, lived, gone_after, leaks, kept = campaign[-1]
         with capsys.disabled():
             told = ", ".join(f"{count} {name}" for name, count in lived.items()) or "nothing yet"
-            ended = f"gone {gone_after:>5.1f} s  {leaks or 0}  {kept} bytes kept"
-            print(f"{number:>3}  {moment:>6.2f} s  {told:<70} {ended}", flush=True)
+            ended = f"gone {gone_after:>5.1f} s  {leaks or 0} left  {kept / 2**10:>5.0f} KiB kept"
+            print(f"{number:>3}  {moment:>6.2f} s  {told:<44} {ended}", flush=True)
     assert [leaks for _, _, _, leaks, _ in campaign] == [[]] * RUNS
     assert [left_of(run) for run, *_ in campaign] == [[]] * RUNS, "latecomers"
     assert sum(lived["etcd"] > 0 for _, lived, *_ in campaign) >= RUNS // 3, "most died before there was anything"
