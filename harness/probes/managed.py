@@ -102,7 +102,7 @@ class _EtcdLook:
         self._last: dict[str, dict[str, Any]] = {}
         self._told_at: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(max(1, cluster.spec.members))
-        # one a machine for good: with mutual TLS a new connection takes longer than what is asked over it
+        # one a machine for good, as with mutual TLS each new connection is a handshake
         self._clients: dict[str, EtcdClient] = {}
 
     def look(self) -> None:

@@ -7,7 +7,6 @@ etcd-manager. A pid file tells the next manager which process that is.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -22,8 +21,6 @@ from harness.waiting import until
 # A leader that ends hands over for six seconds when the others end too; nothing on disk depends on it.
 _END_SECONDS, _KILL_SECONDS = 2.0, 10.0
 _LISTEN_SECONDS = 5.0
-# All machines are one; an etcd with two processors takes half as much again for the same calls, looking for work.
-_ONE_PROCESSOR = {"GOMAXPROCS": "1"}
 
 
 class EtcdProcess:
@@ -60,14 +57,7 @@ class EtcdProcess:
             OSError: the binary can't be started.
         """
         with self._log.open("ab") as log:
-            process = psutil.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._pid_file.parent,
-                env=_ONE_PROCESSOR | os.environ,
-            )
+            process = psutil.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._pid_file.parent)
         self._process = process
         told = {"pid": process.pid, "created": process.create_time(), "command": command}
         self._pid_file.write_text(json.dumps(told))
