@@ -1,7 +1,8 @@
 """Whole runs of a story killed with SIGKILL at moments drawn from a seed: a minute later nothing of them is left.
 
-A story each of the families that need no Docker; tests/kind/test_kill_campaign.py is the same for what lives in an
-engine, beside things of somebody else's.
+A story each of the families that need no Docker, and of the real etcd-manager, with its namespaces and mounts, where
+AFTERFAULT_CAMPAIGN_ETCD_MANAGER tells a build. tests/kind/test_kill_campaign.py is the same for what lives in an engine,
+beside things of somebody else's.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.etcd, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("AFTERFAULT_CAMPAIGN_RUNS", "20"))
 SEED = int(os.environ.get("AFTERFAULT_CAMPAIGN_SEED", "20261121"))
+BUILD = os.environ.get("AFTERFAULT_CAMPAIGN_ETCD_MANAGER", "")
 GONE_SECONDS = 60
 # Journals and logs; etcd's data would be a hundred times that.
 MOST_KEPT_BYTES = 4 * 2**20
@@ -38,11 +40,13 @@ class Family:
         module: of the story.
         case: its ID.
         over_s3: whether it needs the S3 server.
+        words: more of them for pytest.
     """
 
     module: str
     case: str
     over_s3: bool = False
+    words: tuple[str, ...] = ()
 
 
 FAMILIES = {
@@ -51,9 +55,13 @@ FAMILIES = {
     "managed": Family("control_files", "storage_rule/etcd-manager/managed-3-s3/kops-update", over_s3=True),
 }
 
+if BUILD:
+    case = "store_trouble/build/managed-3-file/unreachable.left-alone"
+    FAMILIES["etcd-manager"] = Family("control_files", case, words=("--etcd-manager", BUILD))
+
 
 def begin(family, run):
-    words = [f"scenarios/{family.module}", "-m", "", "--case", family.case, f"--run-dir={run}"]
+    words = [f"scenarios/{family.module}", "-m", "", "--case", family.case, f"--run-dir={run}", *family.words]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen([sys.executable, "-m", "pytest", *words, "-p", "no:cacheprovider"], cwd=ROOT, **quiet)
 
