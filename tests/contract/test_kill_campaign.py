@@ -1,8 +1,8 @@
 """Whole runs of a story killed with SIGKILL at moments drawn from a seed: a minute later nothing of them is left.
 
-A story each of the families that need no Docker, and of the real etcd-manager, with its namespaces and mounts, where
-AFTERFAULT_CAMPAIGN_ETCD_MANAGER tells a build. tests/kind/test_kill_campaign.py is the same for what lives in an engine,
-beside things of somebody else's.
+A story each of the families that need no Docker; and of the real etcd-manager, with its namespaces and mounts,
+where AFTERFAULT_CAMPAIGN_ETCD_MANAGER tells a build. tests/kind/test_kill_campaign.py is the same for what lives
+in an engine, beside things of somebody else's.
 """
 
 import contextlib
