@@ -30,6 +30,7 @@ from harness.stages.stage import LabSettings, Request
 from harness.sweep import Choice, Sweep
 from harness.tools.deploy_tool import DeployTool, ToolRun
 from harness.tools.stepwise import walk
+from harness.traffic import Traffic
 from harness.waiting import SYSTEM_CLOCK, Clock, until
 
 __all__ = ["Lab", "LabSettings", "Request"]
@@ -173,8 +174,8 @@ class Lab:
         Raises:
             WaitTimeout: they were not, within 20 s.
         """
-        if isinstance(self._stage, MembersStage | ManagedStage) and self._stage.traffic:
-            self._stage.traffic.await_acknowledged(writes)
+        if self._traffic:
+            self._traffic.await_acknowledged(writes)
 
     @contextlib.contextmanager
     def hold_traffic(self, *, really: bool = True) -> Iterator[None]:
@@ -183,11 +184,11 @@ class Lab:
         Args:
             really: False lets them go on, for the case that is about such writes.
         """
-        if not (really and isinstance(self._stage, MembersStage | ManagedStage) and self._stage.traffic):
-            yield
-            return
-        self._stage.step("clients hold still")
-        with self._stage.traffic.held():
+        if really and self._traffic:
+            self._stage.step("clients hold still")
+            with self._traffic.held():
+                yield
+        else:
             yield
 
     def observe(self, *expectations: Expectation) -> None:
@@ -222,6 +223,11 @@ class Lab:
         if finding.verdict is Verdict.INCONCLUSIVE:
             raise Inconclusive(self.spec.case_id, finding)
         return finding
+
+    @property
+    def _traffic(self) -> Traffic | None:
+        """Of the stages that have any, where the spec asks for it."""
+        return self._stage.traffic if isinstance(self._stage, MembersStage | ManagedStage) else None
 
     def _is_kept(self) -> bool:
         if self._settings.keep == "no":

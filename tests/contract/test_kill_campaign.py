@@ -56,8 +56,9 @@ FAMILIES = {
 }
 
 if BUILD:
-    case = "store_trouble/build/managed-3-file/unreachable.left-alone"
-    FAMILIES["etcd-manager"] = Family("control_files", case, words=("--etcd-manager", BUILD))
+    FAMILIES["etcd-manager"] = Family(
+        "control_files", "store_trouble/build/managed-3-file/unreachable.left-alone", words=("--etcd-manager", BUILD)
+    )
 
 
 def begin(family, run):
