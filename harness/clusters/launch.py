@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.clusters.living import lives, living
 from harness.clusters.logged import start_logged
 from harness.clusters.namespaces import Box
 from harness.errors import WaitTimeout
@@ -62,7 +63,7 @@ class Launch:
         """The program itself; None when it has ended, or is not there yet."""
         if self._program is None and not self._ended.is_set():
             self._program = self._find_program()
-        return self._program if self._program and _lives(self._program) else None
+        return self._program if self._program and lives(self._program) else None
 
     @property
     def alive(self) -> bool:
@@ -75,7 +76,7 @@ class Launch:
         """The program and what it started, as far as they live."""
         if self.box is None:
             group = [pid for pid in psutil.pids() if _group_of(pid) == self._first.pid]
-            return [process for pid in group if (process := _process(pid))]
+            return [process for pid in group if (process := living(pid))]
         first = self._first_in_box()
         return _children(first, recursive=True) if first else []
 
@@ -105,7 +106,7 @@ class Launch:
                 os.killpg(self._first.pid, signal.SIGKILL)
         else:
             first = self._first_in_box()
-            for process in filter(None, (first, _process(self._first.pid))):
+            for process in filter(None, (first, living(self._first.pid))):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()  # all in a box end with its first process
         self._await_gone(lambda: self.alive)
@@ -139,14 +140,14 @@ class Launch:
 
     def _find_program(self) -> psutil.Process | None:
         if self.box is None:
-            return _process(self._first.pid)
+            return living(self._first.pid)
         first = self._first_in_box()
         # it has the very words it was started with; mount and sleep have others
         own = [child for child in (_children(first) if first else []) if _words(child) == list(self.command)]
         return own[0] if own else None
 
     def _first_in_box(self) -> psutil.Process | None:
-        outer = _process(self._first.pid)
+        outer = living(self._first.pid)
         return next(iter(_children(outer)), None) if outer else None
 
     def _await_gone(self, there: Callable[[], bool], deadline_seconds: float = _GONE_SECONDS) -> None:
@@ -158,29 +159,9 @@ class Launch:
         )
 
 
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def pid_lives(pid: int) -> bool:
-    """Whether a process has this number and runs; one that has ended and was not reaped yet does not."""
-    return _process(pid) is not None
-
-
-def _process(pid: int) -> psutil.Process | None:
-    try:
-        process = psutil.Process(pid)
-    except psutil.NoSuchProcess:
-        return None
-    return process if _lives(process) else None
-
-
 def _children(process: psutil.Process, *, recursive: bool = False) -> list[psutil.Process]:
     try:
-        return [child for child in process.children(recursive=recursive) if _lives(child)]
+        return [child for child in process.children(recursive=recursive) if lives(child)]
     except psutil.NoSuchProcess:
         return []
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from harness.clusters.living import living
+
 RUN_LABEL = "afterfault.run"
 OWNER_LABEL = "afterfault.owner"
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
@@ -188,10 +190,9 @@ def is_orphaned(owner: str) -> bool:
 
 
 def _lives(pid: int, created: float) -> bool:
-    """A dead process stays listed until its parent has asked how it ended, which may be never."""
+    process = living(pid)
     try:
-        process = psutil.Process(pid)
-        return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
+        return process is not None and process.create_time() == created
     except psutil.NoSuchProcess:
         return False
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 
 from harness.clusters.lease import OWNER_LABEL, RUN_LABEL, Lease, cache_folder, read_lease
+from harness.clusters.living import lives
 from harness.errors import HarnessError, LeftoverError
 from harness.waiting import until
 
@@ -154,7 +155,7 @@ def owned_processes(label: str) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             owned = process.pid != os.getpid() and process.environ().get(LABEL_VARIABLE) == label
-            if owned and process.status() != psutil.STATUS_ZOMBIE:
+            if owned and lives(process):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue  # gone meanwhile, or another user's: not ours
@@ -208,17 +209,18 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _kill_all(label: str) -> list[str]:
-    killed: dict[int, str] = {}
+    killed: dict[psutil.Process, str] = {}
 
     def kill_once() -> list[int]:
-        living = owned_processes(label)
-        for process in living:
+        found = owned_processes(label)
+        for process in found:
             try:
-                killed.setdefault(process.pid, f"process {process.pid} ({process.name()}) had to be killed")
+                killed.setdefault(process, f"process {process.pid} ({process.name()}) had to be killed")
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        return [process.pid for process in living]
+        # one that is ending shows no environment any more, and holds its ports and files still
+        return [process.pid for process in (*found, *filter(lives, killed))]
 
     until(kill_once, lambda left: not left, what="owned processes to go", deadline_seconds=_SWEEP_SECONDS)
     return list(killed.values())

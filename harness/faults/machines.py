@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from harness.clusters.launch import pid_lives
+from harness.clusters.living import pid_lives
 from harness.clusters.machine import ManagedMachine
 from harness.clusters.managed import ManagedCluster
 from harness.errors import FaultError, UsageError

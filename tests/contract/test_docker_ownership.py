@@ -19,8 +19,8 @@ from harness.cli import main
 from harness.clusters import engine
 from harness.clusters.bystanders import look, observe_bystanders
 from harness.clusters.docker_engine import open_engine
-from harness.clusters.launch import pid_lives
 from harness.clusters.lease import Lease, Mark, read_lease
+from harness.clusters.living import pid_lives
 from harness.clusters.ownership import Ownership, owned_processes, sweep
 from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
 from harness.journal import Journal, read

@@ -6,7 +6,7 @@ import pytest
 
 from harness.clusters.etcd import initial_cluster_of
 from harness.clusters.etcd_client import CallFailed, CallUnknown
-from harness.clusters.launch import pid_lives
+from harness.clusters.living import pid_lives
 from harness.errors import ClusterError, MachineError
 from harness.spec import EtcdSpec
 from harness.waiting import until

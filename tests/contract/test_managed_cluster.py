@@ -18,7 +18,7 @@ import pytest
 
 from harness.clusters.backup_store import FileStore
 from harness.clusters.etcd_release import find_releases
-from harness.clusters.launch import pid_lives
+from harness.clusters.living import pid_lives
 from harness.clusters.managed import ManagedCluster, ManagedSetup
 from harness.clusters.ownership import Ownership
 from harness.errors import ClusterError, MachineError

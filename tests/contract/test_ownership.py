@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from harness.clusters.garbage import collect_garbage
-from harness.clusters.launch import pid_lives
 from harness.clusters.lease import Mark, is_orphaned, read_lease
+from harness.clusters.living import pid_lives
 from harness.clusters.ownership import LABEL_VARIABLE, Lease, Ownership, cache_folder, owned_processes
 from harness.errors import LeftoverError
 from harness.waiting import until
@@ -104,6 +104,20 @@ def test_another_runs_processes_are_never_touched(tmp_path):
         assert process.poll() is None
         assert theirs.end_strays() == [f"process {process.pid} (sleep) had to be killed"]
     theirs.release()
+
+
+def test_what_was_killed_has_ended(tmp_path):
+    """Much memory takes time to give back; meanwhile a process shows no label and is no zombie either."""
+    owner = Ownership(f"test-{time.time_ns()}", tmp_path / "owned")
+    program = f"import sys; held = b'x' * {600 << 20}; print('up', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=owner.environment()
+    ) as process:
+        assert process.stdout.readline() == "up\n"
+        assert len(owner.end_strays()) == 1
+        assert process.poll() is not None
+    owner.release()
 
 
 def test_a_tool_sees_nothing_that_steers_etcd(tmp_path, monkeypatch):

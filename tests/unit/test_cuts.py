@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from harness.clusters.launch import pid_lives
+from harness.clusters.living import pid_lives
 from harness.cuts import Cut, CutPoint, Means, Moment
 from harness.errors import UsageError
 from harness.journal import Journal

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.clusters.launch import pid_lives
+from harness.clusters.living import pid_lives
 from harness.journal import Journal, read
 from harness.judging import judge
 from harness.spec import Target

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from harness.clusters.launch import pid_lives
+from harness.clusters.living import pid_lives
 from harness.errors import ClusterError, MachineError, UsageError
 from harness.tools import laconic_lock
 from harness.tools.bounded_answer import MOST_BYTES, ask, readable

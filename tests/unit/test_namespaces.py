@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from harness.clusters import namespaces
-from harness.clusters.launch import Launch, pid_lives
+from harness.clusters.launch import Launch
+from harness.clusters.living import pid_lives
 from harness.clusters.namespaces import Box, make_box, require_namespaces
 from harness.errors import MachineError
 from harness.waiting import until

@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.clusters.launch import pid_lives
+from harness.clusters.living import pid_lives
 from harness.errors import HarnessError, MachineError, UsageError
 from harness.nodeimage import components, images, machine, pins, steps, tools
 from harness.nodeimage.archive import Entry, Image, configuration, write_archive, write_layer
