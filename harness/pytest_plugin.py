@@ -274,16 +274,22 @@ def lab_of(item: pytest.Item) -> Lab | None:
 
 def _note_end(folder: RunFolder, ledger: Ledger, spec: CaseSpec, findings: Sequence[Finding]) -> None:
     keep_command(folder, ledger, spec, findings)
-    _tell(folder, DONE + _in_short(ledger, spec, findings))
+    _tell(folder, DONE + in_short(ledger, spec, findings))
 
 
-def _in_short(ledger: Ledger, spec: CaseSpec, findings: Sequence[Finding]) -> str:
-    """How a case ended, in one line."""
-    red = [finding for finding in findings if finding.verdict is not Verdict.RECOVERED]
-    names = ", ".join(finding.guarantee for finding in red)
-    if ledger.missing(spec, findings) or not all(ledger.explain(spec, finding) for finding in red):
-        return f"{spec.play_id}: NOT AS EXPECTED {names}"
-    return f"{spec.play_id}: " + (f"red as known: {names}" if red else f"{len(findings)} guarantees kept")
+def in_short(ledger: Ledger, spec: CaseSpec, findings: Sequence[Finding]) -> str:
+    """How a case ended, in one line: what broke, what could not be judged, which known defect did not show."""
+    red = [finding for finding in findings if finding.verdict is Verdict.NOT_RECOVERED]
+    broken = [finding.guarantee for finding in red]
+    unjudged = [finding.guarantee for finding in findings if finding.verdict is Verdict.INCONCLUSIVE]
+    unseen = [defect.guarantee for defect in ledger.missing(spec, findings)]
+    if not broken and not unjudged and not unseen:
+        return f"{spec.play_id}: {len(findings)} guarantees kept"
+    groups = (("", broken), ("not judged: ", unjudged), ("known, not seen: ", unseen))
+    told = "; ".join(head + ", ".join(names) for head, names in groups if names)
+    news = unseen or not all(ledger.explain(spec, finding) for finding in red)
+    head = "NOT AS EXPECTED " if news else "red as known: " if broken else "INCONCLUSIVE, "
+    return f"{spec.play_id}: {head}{told}"
 
 
 def _tell(folder: RunFolder, line: str) -> None:

@@ -185,8 +185,8 @@ NOT_PLAYED = {
     "docs/tutorial.md": {
         "python3 -m venv .venv": _NOX,
         ".venv/bin/pip install nox": _NOX,
-        ".venv/bin/nox -s scenarios --install-only": _NOX,
-        'export PATH="$PWD/.nox/scenarios/bin:$PATH"': _NOX,
+        ".venv/bin/nox -s environment": _NOX,
+        'export PATH="$PWD/.nox/environment/bin:$PATH"': _NOX,
     },
     "docs/etcd-manager.md": {
         "pytest scenarios/control_files --etcd-manager DIR": _BUILD,

@@ -20,7 +20,7 @@ _BETWEEN = {"&&", "||", "|", ";"}
 # What may stand in a page and need not be on the machine that reads it.
 _ELSEWHERE = {"kubectl", "docker", "kind", "go", "kops", "aws", "npx", "gh", "act"}
 _BUILT_IN = {"cd", "export", "eval", "source", ".", "test", "["}
-_NOX_OPTIONS = {"-s", "--install-only", "--list"}
+_NOX_OPTIONS = {"-s", "--list"}
 # What a session of nox hands its own words to.
 _SESSIONS = {
     "scenarios": ("pytest", "scenarios"),
