@@ -55,16 +55,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_STARTED] = told.get(_TOLD_STARTED, SYSTEM_CLOCK.monotonic())
     config.stash[_BEGUN] = set()
     left = (minutes + grace_minutes(minutes)) * 60 - _lasted(config)
-    timer = threading.Timer(max(0.0, left), _interrupt)
+    timer = threading.Timer(max(0.0, left), interrupt)
     timer.daemon = True
     config.stash[_TIMER] = timer
     timer.start()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Take SIGTERM for Ctrl-C, unless whoever started us wants it to be ignored."""
-    if RUN in session.config.stash and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Take SIGTERM for Ctrl-C."""
+    if RUN in session.config.stash:
+        heed_sigterm()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -137,6 +137,21 @@ def ended_early(config: pytest.Config, reports: Sequence[Any], *, interrupted: b
     return "; ".join(told)
 
 
+def heed_sigterm() -> None:
+    """Take SIGTERM for Ctrl-C in this process, unless whoever started it wants it to be ignored."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def interrupt() -> None:
+    """Ctrl-C for this process; told to the main thread, so that what it waits for ends as well.
+
+    A script that starts a run with ``&`` has it ignore Ctrl-C, which is the terminal's then; not what we heed as one.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM if ignored else signal.SIGINT)
+
+
 def grace_minutes(minutes: float) -> float:
     """How long a case that runs when the time is up may go on."""
     return min(_MOST_GRACE_MINUTES, minutes)
@@ -148,8 +163,3 @@ def _limit(minutes: float) -> str:
 
 def _lasted(config: pytest.Config) -> float:
     return SYSTEM_CLOCK.monotonic() - config.stash[_STARTED]
-
-
-def _interrupt() -> None:
-    """Ctrl-C for this process; told to the main thread, so that what it waits for ends as well."""
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -16,6 +16,8 @@ from harness.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CASE = ("-k", "rolling and documented-3-relaxed")
+# How a script's `&` starts things: they ignore Ctrl-C, which is the terminal's.
+IN_BACKGROUND = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh")
 pytestmark = pytest.mark.etcd
 
 
@@ -30,8 +32,9 @@ def afterfault(*words, without_etcd=False):
     return done.returncode, done.stdout + done.stderr
 
 
-def start_pytest(run, *words):
-    command = [sys.executable, "-m", "pytest", "scenarios", "-p", "no:cacheprovider", "--run-dir", str(run), *words]
+def start_pytest(run, *words, before=()):
+    pytest_words = ["-m", "pytest", "scenarios", "-p", "no:cacheprovider", "--run-dir", str(run)]
+    command = [*before, sys.executable, *pytest_words, *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -107,10 +110,10 @@ def test_wrong_calls_exit_with_2(words):
     assert said
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_run_that_is_told_to_end_leaves_a_report(tmp_path, workers):
+@pytest.mark.parametrize(("workers", "before"), [("0", IN_BACKGROUND), ("2", ()), ("2", IN_BACKGROUND)])
+def test_a_run_that_is_told_to_end_leaves_a_report(tmp_path, workers, before):
     run = tmp_path / "run"
-    with start_pytest(run, *CASE, "-n", workers) as process:
+    with start_pytest(run, *CASE, "-n", workers, before=before) as process:
         labels = [RunFolder(run).label(worker) for worker in ("main", "gw0", "gw1")]
         until(lambda: sum(len(owned_processes(label)) for label in labels) >= 3, what="members up", deadline_seconds=60)
         process.send_signal(signal.SIGTERM)
