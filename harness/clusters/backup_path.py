@@ -82,8 +82,8 @@ class BackupStore(ABC):
     def below(self, name: str) -> BackupStore:
         """A store of its own, for what lies below `name` here."""
 
-    def close(self) -> None:  # noqa: B027 - a folder has nothing to close
-        """Close the connection; the store can't be used afterwards."""
+    def close(self) -> None:  # noqa: B027 - neither store we have keeps one
+        """Close a connection that was kept; the store can't be used afterwards."""
 
 
 def checked_name(name: str) -> str:

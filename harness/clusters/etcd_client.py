@@ -13,7 +13,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Self
 
-import httpx
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from harness.errors import HarnessError
 
@@ -95,8 +96,9 @@ class KeyValue:
     mod_revision: int
 
 
-# For plain HTTP: a client that is given none makes one of its own, each time.
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_OK = 200
+# Threads that may ask at the same time over connections that are kept.
+_KEPT = 4
 
 
 class EtcdClient:
@@ -114,11 +116,9 @@ class EtcdClient:
 
     def __init__(self, client_url: str, context: ssl.SSLContext | None = None, timeout_seconds: float = 1.0) -> None:
         self.client_url = client_url
-        self._http = httpx.Client(
-            base_url=client_url,
-            verify=context or _NO_TLS,
-            timeout=timeout_seconds,
-            trust_env=False,
+        tls = {"ssl_context": context} if context else {}
+        self._http = urllib3.connection_from_url(
+            client_url, timeout=timeout_seconds, retries=False, maxsize=_KEPT, **tls
         )
 
     def __enter__(self) -> Self:
@@ -140,8 +140,8 @@ class EtcdClient:
         backs off for a second when tried too early.
         """
         try:
-            return self._http.get("/health").status_code == httpx.codes.OK
-        except httpx.HTTPError:
+            return self._http.request("GET", "/health").status == _OK
+        except HTTPError:
             return False
 
     def put(self, items: dict[str, str]) -> Header:
@@ -203,14 +203,14 @@ class EtcdClient:
 
     def _call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            response = self._http.post(path, json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            response = self._http.request("POST", path, json=body)
+        except (NewConnectionError, ConnectTimeoutError) as error:
             raise CallFailed(f"{path}: {error}") from error
-        except httpx.HTTPError as error:
+        except HTTPError as error:
             raise CallUnknown(f"{path}: {type(error).__name__} {error}") from error
-        if response.status_code != httpx.codes.OK:
+        if response.status != _OK:
             # Any server-side error may come after the proposal was made: never count it as not done.
-            raise CallUnknown(f"{path}: {response.status_code} {response.text[:200].strip()}")
+            raise CallUnknown(f"{path}: {response.status} {response.data[:200].decode(errors='replace').strip()}")
         answer: dict[str, Any] = response.json()
         return answer
 

@@ -18,7 +18,7 @@ from harness.errors import WaitTimeout
 from harness.waiting import until
 
 _GONE_SECONDS = 20.0
-_EVERY_SECONDS = 0.02
+_EVERY_SECONDS = 0.05
 
 
 class Launch:

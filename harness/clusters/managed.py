@@ -21,7 +21,7 @@ from harness.waiting import SYSTEM_CLOCK, Clock, until
 
 __all__ = ["ManagedCluster", "ManagedMachine", "ManagedSetup", "ManagerProgram"]
 
-_POLL_EVERY_SECONDS = 0.1
+_POLL_EVERY_SECONDS = 0.25
 
 
 class ManagedCluster(EtcdEndpoints[ManagedMachine]):

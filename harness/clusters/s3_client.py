@@ -16,11 +16,12 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-import httpx
+import urllib3
 
 from harness.clusters.backup_path import StoreError
 from harness.clusters.s3_signature import S3Login, sign
 
+_DONE = range(200, 300)
 _DENIED = (401, 403)
 # What a listing answers at once; S3 itself gives no more.
 PAGE_KEYS = 1000
@@ -68,18 +69,12 @@ class S3Client:
 
     def __init__(self, login: S3Login, bucket: str, timeout_seconds: float) -> None:
         self.login, self.bucket = login, bucket
-        # a connection that was kept would tell of a server that went and came back since
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._http = httpx.Client(timeout=timeout_seconds, trust_env=False, limits=limits)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        self._timeout_seconds = timeout_seconds
 
     def get(self, key: str) -> bytes | None:
         """An object's content; None when there is none."""
         answer = self._call("GET", key, absent=("NoSuchKey",))
-        return None if answer is None else answer.content
+        return None if answer is None else answer.data
 
     def put(self, key: str, content: bytes) -> None:
         """Upload an object."""
@@ -102,7 +97,7 @@ class S3Client:
             return
         now = self._call("GET", version.key, query, absent=("NoSuchVersion",))
         if now is not None:  # else a rule was quicker
-            self._call("PUT", version.key, query, now.content, headers=headers)
+            self._call("PUT", version.key, query, now.data, headers=headers)
 
     def list(self, prefix: str) -> list[ObjectVersion]:
         """Current versions whose keys begin with `prefix`, by key."""
@@ -155,7 +150,7 @@ class S3Client:
     def _ask(self, method: str, query: Mapping[str, str]) -> ElementTree.Element:
         answer = self._call(method, "", query)
         try:
-            return ElementTree.fromstring(answer.content if answer is not None else b"")
+            return ElementTree.fromstring(answer.data if answer is not None else b"")
         except ElementTree.ParseError as error:
             raise StoreError(f"{self.login.endpoint}: its answer is not XML: {error}") from error
 
@@ -168,7 +163,7 @@ class S3Client:
         *,
         headers: Mapping[str, str] | None = None,
         absent: tuple[str, ...] = (),
-    ) -> httpx.Response | None:
+    ) -> urllib3.BaseHTTPResponse | None:
         """One signed call; None where it answers an error code of `absent`."""
         path = quote(f"/{self.bucket}/{key}" if key else f"/{self.bucket}", safe="/-_.~")
         words = "&".join(
@@ -177,19 +172,21 @@ class S3Client:
         signed = sign(self.login, (method, path, words, content), headers or {}, datetime.now(UTC))
         url = f"{self.login.endpoint}{path}" + (f"?{words}" if words else "")
         try:
-            answer = self._http.request(method, url, content=content, headers=signed)
-        except httpx.HTTPError as error:
+            # a connection that was kept would tell of a server that went and came back since
+            with urllib3.PoolManager(timeout=self._timeout_seconds, retries=False) as http:
+                answer = http.request(method, url, body=content, headers=signed)
+        except urllib3.exceptions.HTTPError as error:
             raise StoreError(
                 f"{self.login.endpoint} does not answer: {type(error).__name__} {error}".rstrip()
             ) from error
-        if answer.is_success:
+        if answer.status in _DONE:
             return answer
         code, message = _error(answer)
         if code in absent:
             return None
         raise StoreError(
-            f"{method} s3://{self.bucket}/{key}: {answer.status_code} {code} {message}".rstrip(),
-            denied=answer.status_code in _DENIED,
+            f"{method} s3://{self.bucket}/{key}: {answer.status} {code} {message}".rstrip(),
+            denied=answer.status in _DENIED,
         )
 
 
@@ -206,10 +203,10 @@ def _name(row: ElementTree.Element) -> str:
     return row.tag.rpartition("}")[2]
 
 
-def _error(answer: httpx.Response) -> tuple[str, str]:
+def _error(answer: urllib3.BaseHTTPResponse) -> tuple[str, str]:
     """S3's own error code and message; the status where there is none."""
     try:
-        told: Any = ElementTree.fromstring(answer.content)
+        told: Any = ElementTree.fromstring(answer.data)
     except ElementTree.ParseError:
-        return str(answer.status_code), answer.reason_phrase
+        return str(answer.status), answer.reason or ""
     return told.findtext("{*}Code") or "", told.findtext("{*}Message") or ""

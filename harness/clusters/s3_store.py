@@ -34,10 +34,6 @@ class S3Store(BackupStore):
         self.url = f"s3://{bucket}/{self.prefix}".rstrip("/")
         self.environment = login.environment() | _NOTHING_ELSE
 
-    def close(self) -> None:
-        """As every store does."""
-        self._client.close()
-
     def list(self, prefix: str = "") -> list[StoredFile]:
         """Current versions."""
         base = self._key("")

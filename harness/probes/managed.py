@@ -22,6 +22,8 @@ from harness.probes.manager_logs import ManagerLogs
 from harness.waiting import rest_unless, until
 
 _EVERY_SECONDS = 0.2
+# Each costs a member an answer, and of who it is traffic tells too.
+_STATUS_EVERY_SECONDS = 0.5
 _ALL_THE_SAME_SECONDS = 2.0
 # Of what the kernel counts as a block of a file.
 _BLOCK = 512
@@ -31,7 +33,7 @@ _ARCHIVES_A_RESTORE = 2
 
 
 class ManagedWatch:
-    """Looks five times a second, and writes what is new.
+    """Looks several times a second, and writes what is new.
 
     Args:
         cluster: what is watched.
@@ -50,9 +52,12 @@ class ManagedWatch:
         self._stopped = threading.Event()
         self._asking = threading.Lock()
         self._problem: HarnessError | None = None
-        # a store that is slow must not keep the others waiting
-        looks = (self._of_machines, self._store.look)
-        self._threads = [threading.Thread(target=self._watch, args=(look,), daemon=True) for look in looks]
+        # a store or a member that is slow must not keep the others waiting
+        looks = (
+            (self._of_machines, _EVERY_SECONDS), (self._etcd.look, _STATUS_EVERY_SECONDS),
+            (self._store.look, _EVERY_SECONDS),
+        )  # fmt: skip
+        self._threads = [threading.Thread(target=self._watch, args=look, daemon=True) for look in looks]
 
     def start(self) -> None:
         """Begin watching."""
@@ -63,6 +68,7 @@ class ManagedWatch:
     def look(self) -> None:
         """Look at everything once, now."""
         self._of_machines()
+        self._etcd.look()
         self._store.look()
 
     def stop(self) -> None:
@@ -83,12 +89,11 @@ class ManagedWatch:
     def _of_machines(self) -> None:
         with self._asking:
             self._logs.look()
-            self._etcd.look()
             self._disk.look()
 
-    def _watch(self, look: Callable[[], None]) -> None:
+    def _watch(self, look: Callable[[], None], every_seconds: float) -> None:
         try:
-            while not rest_unless(self._stopped, _EVERY_SECONDS):
+            while not rest_unless(self._stopped, every_seconds):
                 look()
         except HarnessError as problem:
             self._problem = problem
@@ -101,23 +106,28 @@ class _EtcdLook:
         self._cluster, self._journal = cluster, journal
         self._last: dict[str, dict[str, Any]] = {}
         self._told_at: dict[str, float] = {}
+        self._asking = threading.Lock()
         self._pool = ThreadPoolExecutor(max(1, cluster.spec.members))
         # one a machine for good, as with mutual TLS each new connection is a handshake
         self._clients: dict[str, EtcdClient] = {}
 
     def look(self) -> None:
         machines = list(self._cluster.machines.values())
-        for machine, seen in zip(machines, self._pool.map(self._observe, machines), strict=True):
-            steady = {name: value for name, value in seen.items() if name not in ("revision", "raft_term")}
-            due = self._journal.now() - self._told_at.get(machine.name, -_ALL_THE_SAME_SECONDS)
-            if steady != self._last.get(machine.name) or due >= _ALL_THE_SAME_SECONDS:
-                self._last[machine.name], self._told_at[machine.name] = steady, self._journal.now()
-                self._journal.append("etcd.seen", machine=machine.name, **seen)
+        with self._asking:
+            for machine, seen in zip(machines, self._pool.map(self._observe, machines), strict=True):
+                self._note(machine.name, seen)
 
     def close(self) -> None:
         self._pool.shutdown()
         for client in self._clients.values():
             client.close()
+
+    def _note(self, name: str, seen: dict[str, Any]) -> None:
+        steady = {word: value for word, value in seen.items() if word not in ("revision", "raft_term")}
+        due = self._journal.now() - self._told_at.get(name, -_ALL_THE_SAME_SECONDS)
+        if steady != self._last.get(name) or due >= _ALL_THE_SAME_SECONDS:
+            self._last[name], self._told_at[name] = steady, self._journal.now()
+            self._journal.append("etcd.seen", machine=name, **seen)
 
     def _observe(self, machine: ManagedMachine) -> dict[str, Any]:
         if machine.name not in self._clients:
@@ -238,7 +248,7 @@ def await_serving(cluster: ManagedCluster, seconds: float) -> bool:
         return all(status is not None and status.leader for status in told)
 
     with contextlib.suppress(WaitTimeout):
-        return until(all_serve, what="all machines to serve", deadline_seconds=seconds, every_seconds=0.1)
+        return until(all_serve, what="all machines to serve", deadline_seconds=seconds, every_seconds=0.25)
     return False
 
 

@@ -2,7 +2,7 @@
 
 The author of 003_dc68aa53602124f8.txt met one cell of it, and drew conclusions about others from the source. Here
 each is brought about on a real cluster; the model says what becomes of it, and the cluster confirms that.
-`-m slow` plays all 102 of them.
+`-m state_table` plays all 102 of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.spec import CaseMatrix, CaseSpec, ManagedSpec, TrafficSpec
 from harness.tools.deploy_tool import MANAGE
 
 INCIDENT = "003_dc68aa53602124f8.txt"
-pytestmark = [pytest.mark.etcd, pytest.mark.incident(INCIDENT)]
+pytestmark = [pytest.mark.etcd, pytest.mark.state_table, pytest.mark.incident(INCIDENT)]
 # Enough to tell whose answers they are; backups stay small.
 TRAFFIC = TrafficSpec(writers=1, readers=1, pause_seconds=0.25)
 

@@ -29,6 +29,7 @@ from harness.stages.kind import kind_setup
 from harness.stages.stage import KindWords
 from harness.waiting import until
 from reports.run import load_run
+from tests.bench.calls import bench_calls
 from tests.bench.golden import bench_golden
 from tests.bench.kind_create import bench_create
 from tests.bench.taps import bench_taps
@@ -172,6 +173,7 @@ def _write(client: httpx.Client, url: str) -> bool:
 PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "start": lambda asked: bench_start(asked.pairs),
     "rate": lambda _: bench_rate(),
+    "calls": lambda asked: bench_calls(asked.pairs),
     "kind-create": lambda asked: bench_create(2 * asked.rounds),
     "golden-reset": lambda asked: bench_golden(asked.rounds),
     "taps": lambda asked: bench_taps(2 * asked.rounds),

@@ -14,7 +14,7 @@ import time
 import zlib
 from datetime import UTC, datetime
 
-import httpx
+import urllib3
 
 from harness.clusters.backup_store import BackupStore, StoreError
 from harness.clusters.control_files import BACKUP, META, backups_among, meta_content
@@ -60,13 +60,11 @@ class Backups:
         """
         snapshot = bytearray()
         try:
-            with (
-                httpx.Client(timeout=_CALL_SECONDS, trust_env=False, verify=False) as http,
-                http.stream("POST", f"{client_url}/v3/maintenance/snapshot", json={}) as parts,
-            ):
-                for line in parts.iter_lines():
+            with urllib3.PoolManager(retries=False, timeout=_CALL_SECONDS) as http:
+                url = f"{client_url}/v3/maintenance/snapshot"
+                for line in http.request("POST", url, json={}, preload_content=False):
                     snapshot += base64.b64decode(json.loads(line)["result"]["blob"])
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+        except (urllib3.exceptions.HTTPError, ValueError, KeyError) as error:
             raise BackupError(f"error performing snapshot save at {client_url}: {error!r}") from error
         if not _is_whole(bytes(snapshot)):
             raise BackupError(f"error performing snapshot save at {client_url}: it ended half way")

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import httpx
+import urllib3
 
 from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient
 from harness.clusters.etcd_release import EtcdRelease
@@ -28,6 +28,7 @@ _CALL_SECONDS, _UP_SECONDS = 5.0, 15.0
 # beside the four ports of a manager, on the same address
 _READER_CLIENT_PORT, _READER_PEER_PORT = 8002, 8003
 _FIRST_KEY = "\0"
+_OK = 200
 
 
 def copy_keys(snapshot: bytes, release: EtcdRelease, url: str, folder: Path) -> int:
@@ -44,7 +45,7 @@ def copy_keys(snapshot: bytes, release: EtcdRelease, url: str, folder: Path) -> 
     Raises:
         BackupError: the snapshot can't be read, or a key could not be written.
     """
-    host = httpx.URL(url).host
+    host = urllib3.util.parse_url(url).host
     reader = Peer("restore", "", f"http://{host}:{_READER_CLIENT_PORT}", "", f"http://{host}:{_READER_PEER_PORT}")
     process = EtcdProcess(folder)
     process.adopt([])
@@ -53,7 +54,7 @@ def copy_keys(snapshot: bytes, release: EtcdRelease, url: str, folder: Path) -> 
     try:
         _start(process, folder, snapshot, release, reader)
         return _copy(reader.client_url, url)
-    except (OrderRefused, WaitTimeout, httpx.HTTPError) as error:
+    except (OrderRefused, WaitTimeout, urllib3.exceptions.HTTPError) as error:
         raise BackupError(f"error copying keys: {error}") from error
     finally:
         LOG.info("stopping etcd that was reading backup")
@@ -109,8 +110,9 @@ def _copy(source: str, target: str) -> int:
 
 
 def _call(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    response = httpx.post(url + path, json=body, timeout=_CALL_SECONDS, trust_env=False, verify=False)
-    response.raise_for_status()
+    response = urllib3.request("POST", url + path, json=body, timeout=_CALL_SECONDS, retries=False)
+    if response.status != _OK:
+        raise BackupError(f"error copying keys: {path}: {response.status} {response.data[:200]!r}")
     answer: dict[str, Any] = response.json()
     return answer
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
+import urllib3
 
 from harness.tools.reference.manager.backups import BackupError
 from harness.tools.reference.manager.klog import LOG
@@ -23,6 +23,7 @@ from harness.tools.reference.manager.peers import Peer
 
 Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
 QUICK_SECONDS, LONG_SECONDS = 2.0, 20.0
+_OK = 200
 
 
 class OrderFailed(Exception):
@@ -58,7 +59,7 @@ class Messenger:
     """Brings a leader's orders to the machines."""
 
     def __init__(self) -> None:
-        self._http = httpx.Client(trust_env=False, verify=False)
+        self._http = urllib3.PoolManager(retries=False)
 
     def ask(
         self, peer: Peer, order: str, words: dict[str, Any], timeout_seconds: float = LONG_SECONDS
@@ -69,11 +70,11 @@ class Messenger:
             OrderFailed: it was refused, or nobody answered in time.
         """
         try:
-            response = self._http.post(f"{peer.orders_url}/{order}", json=words, timeout=timeout_seconds)
-        except httpx.HTTPError as error:
+            response = self._http.request("POST", f"{peer.orders_url}/{order}", json=words, timeout=timeout_seconds)
+        except urllib3.exceptions.HTTPError as error:
             raise OrderFailed(f"{peer.peer_id} does not answer to {order}: {error!r}") from error
-        if response.status_code != httpx.codes.OK:
-            raise OrderFailed(f"{peer.peer_id} refuses to {order}: {response.text}")
+        if response.status != _OK:
+            raise OrderFailed(f"{peer.peer_id} refuses to {order}: {response.data.decode(errors='replace')}")
         answer: dict[str, Any] = response.json()
         return answer
 
