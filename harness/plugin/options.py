@@ -234,6 +234,11 @@ def _names(item: pytest.Item) -> tuple[str, ...]:
     return (case.case_id, case.play_id) if case else ()
 
 
+def has_case(item: pytest.Item) -> bool:
+    """Whether the item judges a case; the harness's own tests do not."""
+    return bool(_names(item))
+
+
 def case_of(item: pytest.Item) -> str:
     """ID of the item's case, whichever play of it; what `group_of` says where it has none."""
     return next(iter(_names(item)), group_of(item.nodeid))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from harness.plugin.options import play_of
+from harness.plugin.options import has_case, play_of
 from harness.pytest_plugin import RUN
 from harness.run_folder import RunFolder
 
@@ -22,5 +22,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _note(folder: RunFolder, items: Iterable[pytest.Item]) -> None:
-    plays = dict.fromkeys(play_of(item) for item in items if not item.get_closest_marker("skip"))
+    played = (item for item in items if has_case(item) and not item.get_closest_marker("skip"))
+    plays = dict.fromkeys(map(play_of, played))
     folder.planned.write_text("".join(f"{play}\n" for play in plays), encoding="utf-8")
