@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from math import inf
 
+from harness.control_files import MARKER, SPEC
 from harness.journal import Entry
 from harness.judging import Case
 from harness.judging.managed import Answer, Managed
-from harness.judging.store_history import MARKER, SPEC, SeenBackup
+from harness.judging.store_history import SeenBackup
 from reports.canvas import GUTTER, RIGHT, WIDTH, Box, Scale, path, rect, text, wide
 from reports.telling import Breakage
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.clusters.backup_store import BackupStore
-from harness.clusters.control_files import MARKER, SPEC, marker_content, spec_content
 from harness.clusters.managed import ManagedCluster
+from harness.control_files import MARKER, SPEC, marker_content, spec_content
 from harness.errors import FaultError
 from harness.faults import Evidence
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 from harness.clusters.backup_store import FileStore, S3Store, StoreError
 from harness.clusters.managed import ManagedCluster
 from harness.clusters.s3_gate import GateMode, S3Gate
+from harness.control_files import SPEC
 from harness.errors import FaultError, WaitTimeout
 from harness.faults import Evidence
 from harness.faults.control_files import strike, struck
@@ -202,7 +203,7 @@ def _aside(folder: Path) -> Path:
 def _error_of(store: FileStore) -> str:
     try:
         store.list()
-        store.read("control/etcd-cluster-spec")
+        store.read(SPEC)
     except StoreError as error:
         return str(error)[:120]
     return ""

@@ -6,23 +6,20 @@ the smallest difference between the two is how the clocks differ.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from math import inf
 
+from harness.control_files import BACKUP, COMMAND, CONTROL, MARKER, META, SPEC, begun
 from harness.journal import Entry
 
 # How far apart two entries about the same moment may be: the store is looked at now and then, not all the time.
 CLOSE_SECONDS = 1.0
 # A snapshot, packed and uploaded, takes no longer on a small cluster, unless its store is slow.
 _SNAPSHOT_SECONDS = 5.0
-# Managers name a backup after the second in which they begin it.
-_BEGUN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ(?=-\d+$)")
-MARKER, SPEC = "control/etcd-cluster-created", "control/etcd-cluster-spec"
-_DATA, _META, _COMMAND = "/etcd.backup.gz", "/_etcd_backup.meta", "/_command.json"
+_DATA, _META, _COMMAND = f"/{BACKUP}", f"/{META}", f"/{COMMAND}"
 # Files that a manager keeps elsewhere than beneath its backup path are told with this in front.
 _ELSEWHERE = "@"
 _TRUNCATED, _EMPTIED = "Truncated", "MarkerEmpty"
@@ -152,10 +149,8 @@ class StoreHistory:
 
     def _begun(self, name: str) -> float:
         """Seconds of the journal, at the earliest, as both clocks tell whole ones; infinite where it is not known."""
-        named = _BEGUN.search(name)
-        if named is None or self.opened == inf:
-            return inf
-        return datetime.fromisoformat(named[0]).timestamp() - self.opened - 1.0
+        named = begun(name)
+        return inf if named is None or self.opened == inf else named - self.opened - 1.0
 
     @property
     def queued(self) -> list[SeenFile]:
@@ -194,7 +189,7 @@ class StoreHistory:
 
 def is_command(name: str) -> bool:
     """Whether a file is a command in the queue."""
-    return name.removeprefix(_ELSEWHERE).startswith("control/") and name.endswith(_COMMAND)
+    return name.removeprefix(_ELSEWHERE).startswith(CONTROL) and name.endswith(_COMMAND)
 
 
 def is_control(name: str) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.clusters.backup_store import StoreError
-from harness.clusters.control_files import BACKUP, backups_among
 from harness.clusters.managed import ManagedCluster
+from harness.control_files import BACKUP, backups_among
 from harness.errors import ClusterError, NotInTime
 from harness.journal import Journal
 from harness.probes.store import ScratchMember

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.clusters.backup_store import BackupStore, StoreError
-from harness.clusters.control_files import CONTROL
 from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient
 from harness.clusters.machine import ManagedMachine
 from harness.clusters.managed import ManagedCluster
 from harness.clusters.members import POLL_TIMEOUT_SECONDS
+from harness.control_files import CONTROL
 from harness.errors import HarnessError, WaitTimeout
 from harness.journal import Journal
 from harness.probes.manager_logs import ManagerLogs

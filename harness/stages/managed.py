@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from harness.clusters.control_files import backups_among
 from harness.clusters.etcd_client import CallFailed, CallUnknown
 from harness.clusters.managed import ManagedCluster, ManagedSetup
 from harness.clusters.managed_stores import open_stores
+from harness.control_files import backups_among
 from harness.errors import ClusterError, UsageError, WaitTimeout
 from harness.kept import Kept
 from harness.nodeimage.s3_server import find_s3_server

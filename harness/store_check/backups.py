@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from harness.clusters.backup_store import BackupStore, StoredFile
 from harness.clusters.etcd_release import EtcdRelease
+from harness.control_files import BACKUP, META, begun
 from harness.store_check.control import as_number, as_object
 from harness.store_check.findings import BackupSeen, BackupState, ControlSeen
 from harness.store_check.snapshot import SnapshotDamage, SnapshotFacts, examine
 from harness.store_check.words import members_text
 
-DATA, META = "etcd.backup.gz", "_etcd_backup.meta"
-# 2024-03-21T13:02:05Z-000001, as etcd-manager names them.
-_TIME_IN_NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)-")
-
 
 def backup_names(files: Sequence[StoredFile]) -> list[str]:
     """Backups there are, or halves of one; the newest first, as their names tell."""
-    names = {file.name.split("/")[0] for file in files if file.name.split("/")[1:] in ([DATA], [META])}
+    names = {file.name.split("/")[0] for file in files if file.name.split("/")[1:] in ([BACKUP], [META])}
     return sorted(names, reverse=True)
 
 
@@ -88,11 +83,11 @@ def _home(identities: Sequence[set[str]]) -> set[str]:
 def _examine(
     store: BackupStore, listed: dict[str, StoredFile], name: str, means: tuple[Path, Sequence[EtcdRelease]]
 ) -> BackupSeen:
-    data, meta = listed.get(f"{name}/{DATA}"), listed.get(f"{name}/{META}")
+    data, meta = listed.get(f"{name}/{BACKUP}"), listed.get(f"{name}/{META}")
     size, modified = (data.bytes if data else 0), max(file.modified for file in (data, meta) if file)
     bare = BackupSeen(name, BackupState.INCOMPLETE, _taken(name, {}, modified), size)
     if data is None or meta is None:
-        return replace(bare, why=f"{DATA if data is None else META} is not there")
+        return replace(bare, why=f"{BACKUP if data is None else META} is not there")
     info = as_object(store.read(meta.name) or b"")
     spec = info.get("clusterSpec") if info else None
     if info is None or not isinstance(spec, dict):
@@ -107,7 +102,7 @@ def _examine(
     )
     packed = store.read(data.name)
     if packed is None:
-        return replace(told, state=BackupState.INCOMPLETE, why=f"{DATA} was removed meanwhile")
+        return replace(told, state=BackupState.INCOMPLETE, why=f"{BACKUP} was removed meanwhile")
     try:
         facts = examine(packed, *means, version)
     except SnapshotDamage as error:
@@ -129,9 +124,7 @@ def _with_facts(backup: BackupSeen, facts: SnapshotFacts) -> BackupSeen:
 
 def _taken(name: str, info: dict[str, object], modified: float) -> float:
     """As the meta file says; else as the name says; else when it was written."""
-    told = as_number(info.get("timestamp"))
-    named = _TIME_IN_NAME.match(name)
-    return told or (datetime.fromisoformat(named[1]).timestamp() if named else modified)
+    return as_number(info.get("timestamp")) or begun(name) or modified
 
 
 def _minor(version: str) -> list[str]:

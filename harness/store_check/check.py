@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from harness.clusters.backup_store import BackupStore
 from harness.clusters.etcd_release import EtcdRelease
+from harness.control_files import MARKER, SPEC
 from harness.store_check.backups import backup_names, examine_backups, tell_foreign
-from harness.store_check.control import MARKER, SPEC, founds_new_cluster, read_control
+from harness.store_check.control import founds_new_cluster, read_control
 from harness.store_check.findings import BackupSeen, BackupState, ControlSeen, Danger, FileState, StoreReport
 from harness.store_check.words import age_text
 

@@ -9,10 +9,9 @@ import json
 from typing import Any
 
 from harness.clusters.backup_store import BackupStore, StoredFile, StoreError
+from harness.control_files import COMMAND, CONTROL, MARKER, SPEC
 from harness.store_check.findings import CommandSeen, ControlSeen, FileState
 
-MARKER, SPEC = "control/etcd-cluster-created", "control/etcd-cluster-spec"
-_COMMAND = "_command.json"
 _NANO = 1e9
 
 
@@ -24,8 +23,8 @@ def read_control(store: BackupStore, files: list[StoredFile]) -> ControlSeen:
         files: everything listed in it.
     """
     spec_state, spec = _read_spec(store)
-    names = [file.name for file in files if file.name.startswith("control/")]
-    commands = [name for name in names if name.endswith(f"/{_COMMAND}") and name.count("/") == 2]
+    names = [file.name for file in files if file.name.startswith(CONTROL)]
+    commands = [name for name in names if name.endswith(f"/{COMMAND}") and name.count("/") == 2]
     return ControlSeen(
         _marker(store),
         spec_state,

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.clusters.control_files import backups_among
 from harness.clusters.managed import ManagedCluster
+from harness.control_files import backups_among
 from harness.errors import UsageError
 from harness.taps.machine_tap import MachineTap
 from harness.tools.deploy_tool import RECOVER_MANAGED, Task

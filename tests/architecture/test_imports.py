@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(path for room in ("harness", "reports", "scenarios") for path in (ROOT / room).rglob("*.py"))
 
 # What a room may import; each list is what lies below it.
-VALUES = {"errors", "shapes", "spec", "cuts", "orders", "control_cells", "run_folder", "kept"}
+VALUES = {"errors", "shapes", "spec", "cuts", "orders", "control_cells", "control_files", "run_folder", "kept"}
 JUDGING = VALUES | {"journal", "judging"}
 BASE = VALUES | {"journal", "waiting", "clusters"}
 STAGES = BASE | {"heartbeat", "taps", "tools", "probes", "traffic", "judging", "nodeimage", "stages", "__init__"}
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "orders": {"errors"},
     "control_cells": {"errors"},
+    "control_files": set(),
     "shapes": {"errors"},
     "spec": {"errors", "orders", "shapes"},
     "cuts": {"errors"},

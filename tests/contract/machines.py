@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness.clusters.addresses import Subnet
 from harness.clusters.backup_store import open_store
-from harness.clusters.control_files import BACKUP, backups_among, commands_among
 from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient
+from harness.control_files import BACKUP, backups_among, commands_among
 from harness.errors import WaitTimeout
 from harness.tools.reference.manager.variants import VARIANTS
 from harness.waiting import until

@@ -7,8 +7,8 @@ import subprocess
 import psutil
 import pytest
 
-from harness.clusters.control_files import MARKER, SPEC, spec_content
 from harness.clusters.living import pid_lives
+from harness.control_files import MARKER, SPEC, spec_content
 from tests.contract.machines import QUARANTINE, Machines, lasts
 
 pytestmark = pytest.mark.etcd

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from harness.clusters.control_files import MARKER, SPEC, backups_among
 from harness.clusters.managed import ManagedCluster, ManagedSetup
 from harness.clusters.managed_stores import open_stores
 from harness.clusters.ownership import Ownership, owned_processes
+from harness.control_files import MARKER, SPEC, backups_among
 from harness.errors import FaultError
 from harness.faults.control_files import (
     BackupPathGone,

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.clusters.backup_store import FileStore
-from harness.clusters.control_files import (
+from harness.control_files import (
     BACKUP,
     MARKER,
     META,

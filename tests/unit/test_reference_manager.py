@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.clusters.backup_store import FileStore, StoreError
-from harness.clusters.control_files import BACKUP, MARKER, META, SPEC, marker_content, meta_content, spec_content
+from harness.control_files import BACKUP, MARKER, META, SPEC, marker_content, meta_content, spec_content
 from harness.judging.ledger import Ledger
 from harness.spec import REFERENCE
 from harness.tools.reference.manager import alarms, klog, options

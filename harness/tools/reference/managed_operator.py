@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.clusters.backup_store import open_store
-from harness.clusters.control_files import BACKUP, META, backups_among, commands_among, meta_content
 from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, Status
+from harness.control_files import BACKUP, META, backups_among, commands_among, meta_content
 from harness.errors import WaitTimeout
 from harness.taps.node_command import ask
 from harness.tools.reference.etcdctl import StepFailed

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
-from harness.clusters.control_files import MARKER, SPEC, marker_content, spec_content
+from harness.control_files import MARKER, SPEC, marker_content, spec_content
 from harness.tools.reference.managed_operator import Operator
 from harness.tools.reference.replace_node import Refused
 

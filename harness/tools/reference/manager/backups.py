@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 import urllib3
 
 from harness.clusters.backup_store import BackupStore, StoreError
-from harness.clusters.control_files import BACKUP, META, backups_among, meta_content
 from harness.clusters.etcd_release import EtcdRelease
+from harness.control_files import BACKUP, META, backups_among, meta_content
 from harness.tools.reference.manager.control_store import Spec
 
 _DATA, _META = f"/{BACKUP}", f"/{META}"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.clusters.backup_store import BackupStore, StoreError
-from harness.clusters.control_files import (
+from harness.control_files import (
     COMMAND,
     CONTROL,
     MARKER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.clusters.control_files import MARKER, SPEC
+from harness.control_files import MARKER, SPEC
 from harness.tools.reference.manager.control_store import (
     EMPTY,
     GONE,

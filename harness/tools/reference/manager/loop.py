@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clusters.backup_store import StoreError
-from harness.clusters.control_files import MARKER, SPEC
 from harness.clusters.etcd_release import EtcdRelease
+from harness.control_files import MARKER, SPEC
 from harness.tools.reference.manager import founding
 from harness.tools.reference.manager.alarms import Alarms
 from harness.tools.reference.manager.backups import BackupError, Backups

@@ -6,7 +6,9 @@ Source: etcd-manager's packages ``commands`` and ``backup``, whose names and JSO
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 CONTROL = "control/"
 MARKER = "control/etcd-cluster-created"
@@ -14,6 +16,8 @@ SPEC = "control/etcd-cluster-spec"
 COMMAND = "_command.json"
 BACKUP = "etcd.backup.gz"
 META = "_etcd_backup.meta"
+# Managers name a backup after the second in which they begin it, and a number.
+_BEGUN = re.compile(r"(?:.*/)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)-\d+")
 
 
 def marker_content(unix_seconds: float) -> bytes:
@@ -37,6 +41,12 @@ def backups_among(names: Iterable[str]) -> list[str]:
     files = set(names)
     found = {name.removesuffix(f"/{META}") for name in files if name.endswith(f"/{META}")}
     return sorted(name for name in found if f"{name}/{BACKUP}" in files)
+
+
+def begun(backup: str) -> float | None:
+    """When a backup was begun, as its name or path tells it: whole Unix seconds; None where it does not."""
+    named = _BEGUN.fullmatch(backup)
+    return datetime.fromisoformat(named[1]).timestamp() if named else None
 
 
 def commands_among(names: Iterable[str]) -> Sequence[str]:
