@@ -218,8 +218,9 @@ class ManagedCluster(EtcdEndpoints[ManagedMachine]):
             }
             for machine in self.machines.values()
         ]
-        known = {"cluster_id": self.cluster_id, "release": self.release.version, "release_note": self.release.note}
-        self.journal.append("cluster.started", **known, fsync=True, mutual_tls=False, seconds=seconds, members=members)
+        release = {"release": self.release.version, "release_note": self.release.note, "fsync": self.program.fsync}
+        known = {"cluster_id": self.cluster_id, **release, "mutual_tls": False}
+        self.journal.append("cluster.started", **known, seconds=seconds, members=members)
         self.journal.append(
             "managed.started",
             cluster_id=self.cluster_id,

@@ -60,6 +60,10 @@ class ManagerProgram(Protocol):
         """Deadline for a restart of all, until all machines serve again."""
 
     @property
+    def fsync(self) -> bool:
+        """Whether its etcd waits for the disk; one that does not is started with ``--unsafe-no-fsync``."""
+
+    @property
     def keeps_control_apart(self) -> bool:
         """Whether its control files lie elsewhere than below the backup path."""
 

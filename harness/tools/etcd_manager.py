@@ -67,6 +67,7 @@ class EtcdManager:
     least_backup_seconds: float = 5.0
     formation_seconds: float = 120.0
     restart_seconds: float = 90.0
+    fsync: bool = True
     keeps_control_apart: bool = False
     alarm: str = ALARM
     notable: str = NOTABLE

@@ -37,6 +37,7 @@ class ReferenceManager:
     least_backup_seconds: float = 0.2
     formation_seconds: float = 60.0
     restart_seconds: float = 40.0
+    fsync: bool = False
     alarm: str = rf"^alarm: |{ALARM}"
     notable: str = rf"^restored |{NOTABLE}"
     took: str = TOOK

@@ -152,6 +152,9 @@ def test_machines_make_one_cluster_that_is_backed_up(cluster):
     told = {entry.kind: entry.data for entry in cluster.journal.entries()}
     assert told["managed.started"]["cluster_id"] == told["cluster.started"]["cluster_id"] == cluster.cluster_id
     assert [row["machine"] for row in told["managed.started"]["machines"]] == ["m1", "m2", "m3"]
+    started = [each.cmdline() for machine in cluster.machines.values() for each in machine.processes()]
+    etcds = [words for words in started if any(word.startswith("--data-dir=") for word in words)]
+    assert [("--unsafe-no-fsync" not in words) for words in etcds] == [told["cluster.started"]["fsync"]] * 3
 
 
 def test_traffic_and_probes_take_it_as_any_cluster(cluster):
