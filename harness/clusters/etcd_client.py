@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.util import SKIP_HEADER
 
 from harness.errors import HarnessError
 
@@ -99,6 +100,8 @@ class KeyValue:
 _OK = 200
 # Threads that may ask at the same time over connections that are kept.
 _KEPT = 4
+# Each header is checked by Python's library before it goes out, and etcd reads neither.
+_HEADERS = {"user-agent": SKIP_HEADER, "accept-encoding": SKIP_HEADER}
 
 
 class EtcdClient:
@@ -116,9 +119,9 @@ class EtcdClient:
 
     def __init__(self, client_url: str, context: ssl.SSLContext | None = None, timeout_seconds: float = 1.0) -> None:
         self.client_url = client_url
-        tls = {"ssl_context": context} if context else {}
+        words = {"ssl_context": context} if context else {}
         self._http = urllib3.connection_from_url(
-            client_url, timeout=timeout_seconds, retries=False, maxsize=_KEPT, **tls
+            client_url, timeout=timeout_seconds, retries=False, maxsize=_KEPT, headers=_HEADERS, **words
         )
 
     def __enter__(self) -> Self:
