@@ -150,9 +150,14 @@ class ManagedStage(Stage):
         self.look()
 
     def let_pass(self, loops: float, backups: float) -> None:
-        """Leave it alone: until its machines serve, or should; then for that many loops and backup intervals."""
-        await_serving(self.cluster, self.cluster.program.restart_seconds)
+        """Leave it alone: until its machines serve, or should; then for that many loops and backup intervals.
+
+        What managers began in that time comes to its end too, or the next event would meet it half way, by chance.
+        """
+        seconds = self.cluster.program.restart_seconds
+        await_serving(self.cluster, seconds)
         rest_unless(threading.Event(), self.window_seconds(loops, backups))
+        await_serving(self.cluster, seconds)
 
     def window_seconds(self, loops: float, intervals: float = 0.0) -> float:
         """How long that many loops of a manager and intervals between its backups take."""
