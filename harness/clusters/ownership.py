@@ -17,7 +17,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -188,11 +187,15 @@ def sweep(lease: Lease, *, cut: bool = False) -> list[str]:
 
 
 def _empty_engine(lease: Lease, *, cut: bool) -> list[str]:
-    from harness.clusters import engine  # noqa: PLC0415 - runs without Docker don't load its client
+    from harness.clusters import engine, frozen  # noqa: PLC0415 - runs without Docker don't load its client
 
     with contextlib.closing(engine.connect(lease.engine)) as client:
-        # a child that was not labelled yet when all others were killed is met in one of the next looks
-        end = partial(_kill_all, lease.label)
+
+        def end() -> None:
+            # a child that was not labelled yet when all others were killed is met in one of the next looks
+            _kill_all(lease.label)
+            frozen.thaw_dying(client, lease.mark)
+
         removed = engine.remove_all(client, lease.mark, cut=cut, before_each_look=end)
     return [f"{thing} had to be removed" for thing in removed if thing.sort == engine.CONTAINER]
 

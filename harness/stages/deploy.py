@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.clusters.app_client import AppClient
 from harness.clusters.bystanders import observe_bystanders
 from harness.clusters.foreign_cluster import ForeignCluster
+from harness.clusters.frozen import thawing
 from harness.clusters.kind_call import KindSetup
 from harness.clusters.kube_ready import await_ready
 from harness.clusters.ownership import Ownership
@@ -75,6 +76,7 @@ class DeployStage(Stage):
         """
         self.step(f"a site for {self.spec.target.label}")
         self.work.mkdir(parents=True, exist_ok=True)
+        self.struck.enter_context(thawing(self.setup.engine, self._owner.lease.mark, self.journal))
         if self.tool.deployer.is_exclusive:
             self._owner.labels()  # notes the engine's address
             lease = self._owner.lease

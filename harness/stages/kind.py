@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.clusters.bystanders import observe_bystanders
 from harness.clusters.docker_engine import open_engine
+from harness.clusters.frozen import thawing
 from harness.clusters.kind import KindCluster
 from harness.clusters.kind_binaries import named_kind, named_kubectl
 from harness.clusters.kind_call import KindSetup
@@ -44,6 +45,7 @@ class KindStage(MembersStage):
         assert isinstance(spec, KindSpec)
         setup = kind_setup(self.settings.kind, spec)
         self.struck.callback(setup.engine.close)
+        self.struck.enter_context(thawing(setup.engine, self.settings.ownership.lease.mark, self.journal))
         return KindCluster(spec, setup, self.work, self.journal, self.settings.ownership)
 
     def look_at_others(self) -> None:
