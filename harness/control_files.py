@@ -46,7 +46,10 @@ def backups_among(names: Iterable[str]) -> list[str]:
 def begun(backup: str) -> float | None:
     """When a backup was begun, as its name or path tells it: whole Unix seconds; None where it does not."""
     named = _BEGUN.fullmatch(backup)
-    return datetime.fromisoformat(named[1]).timestamp() if named else None
+    try:
+        return datetime.fromisoformat(named[1]).timestamp() if named else None
+    except ValueError:  # there is no such moment
+        return None
 
 
 def commands_among(names: Iterable[str]) -> Sequence[str]:

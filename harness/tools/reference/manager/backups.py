@@ -60,9 +60,12 @@ class Backups:
         """
         snapshot = bytearray()
         try:
-            with urllib3.PoolManager(retries=False, timeout=_CALL_SECONDS) as http:
-                url = f"{client_url}/v3/maintenance/snapshot"
-                for line in http.request("POST", url, json={}, preload_content=False):
+            url = f"{client_url}/v3/maintenance/snapshot"
+            with (
+                urllib3.PoolManager(retries=False, timeout=_CALL_SECONDS) as http,
+                http.request("POST", url, json={}, preload_content=False) as parts,
+            ):
+                for line in parts:
                     snapshot += base64.b64decode(json.loads(line)["result"]["blob"])
         except (urllib3.exceptions.HTTPError, ValueError, KeyError) as error:
             raise BackupError(f"error performing snapshot save at {client_url}: {error!r}") from error
