@@ -24,9 +24,9 @@ def place(session: nox.Session) -> Path:
     return session.cache_dir.parent / "environment"
 
 
-def is_made_of(place: Path, *files: str) -> bool:
+def is_made_of(folder: Path, *files: str) -> bool:
     """Whether these very files were installed there last: it keeps copies."""
-    return all((place / file).exists() and filecmp.cmp(file, place / file, shallow=False) for file in files)
+    return all((folder / file).exists() and filecmp.cmp(file, folder / file, shallow=False) for file in files)
 
 
 def run(session: nox.Session, program: str, *words: str, env: dict[str, str] | None = None) -> None:

@@ -127,6 +127,15 @@ def owned_things(client: DockerClient, mark: Mark) -> list[Thing]:
     return [thing for thing in _things(client) if thing.belongs_to(mark)]
 
 
+def owned_containers(client: DockerClient, mark: Mark) -> list[Thing]:
+    """A run's containers alone, which is one question to the engine.
+
+    Raises:
+        MachineError: the engine does not answer.
+    """
+    return [thing for thing in map(_container, _containers(client)) if thing.belongs_to(mark)]
+
+
 def anonymous_volumes(client: DockerClient, mark: Mark) -> tuple[str, ...]:
     """Anonymous volumes that a run's containers have now, and those noted before.
 
@@ -258,11 +267,15 @@ def _things(client: DockerClient) -> list[Thing]:
         volumes = api.volumes()["Volumes"] or ()
     except _TROUBLE as error:
         raise _silent(error) from error
-    things = [Thing(CONTAINER, raw["Id"], _name(raw), raw["Labels"] or {}, made_on(raw)) for raw in _containers(client)]
+    things = list(map(_container, _containers(client)))
     things += [Thing(NETWORK, raw["Id"], raw["Name"], raw["Labels"] or {}) for raw in networks]
     things += [Thing(VOLUME, raw["Name"], raw["Name"], raw["Labels"] or {}) for raw in volumes]
     things += [Thing(IMAGE, raw["Id"], (raw["RepoTags"] or [raw["Id"]])[0], raw["Labels"] or {}) for raw in images]
     return things
+
+
+def _container(raw: Mapping[str, Any]) -> Thing:
+    return Thing(CONTAINER, raw["Id"], _name(raw), raw["Labels"] or {}, made_on(raw))
 
 
 def _containers(client: DockerClient) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import ssl
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Self
 
 import urllib3
@@ -97,7 +98,6 @@ class KeyValue:
     mod_revision: int
 
 
-_OK = 200
 # Threads that may ask at the same time over connections that are kept.
 _KEPT = 4
 # Each header is checked by Python's library before it goes out, and etcd reads neither.
@@ -143,7 +143,7 @@ class EtcdClient:
         backs off for a second when tried too early.
         """
         try:
-            return self._http.request("GET", "/health").status == _OK
+            return self._http.request("GET", "/health").status == HTTPStatus.OK
         except HTTPError:
             return False
 
@@ -211,7 +211,7 @@ class EtcdClient:
             raise CallFailed(f"{path}: {error}") from error
         except HTTPError as error:
             raise CallUnknown(f"{path}: {type(error).__name__} {error}") from error
-        if response.status != _OK:
+        if response.status != HTTPStatus.OK:
             # Any server-side error may come after the proposal was made: never count it as not done.
             raise CallUnknown(f"{path}: {response.status} {response.data[:200].decode(errors='replace').strip()}")
         answer: dict[str, Any] = response.json()

@@ -17,7 +17,7 @@ import docker.errors
 import requests.exceptions
 from docker import DockerClient
 
-from harness.clusters.engine import CONTAINER, Thing, owned_things
+from harness.clusters.engine import Thing, owned_containers
 from harness.clusters.lease import Mark
 from harness.errors import JournalWriteError, MachineError
 from harness.journal import Journal
@@ -66,8 +66,7 @@ def thaw_dying(client: DockerClient, mark: Mark) -> list[str]:
     if not _FREEZER.is_dir():
         return []
     with contextlib.suppress(*_SILENCE):
-        nodes = [thing for thing in owned_things(client, mark) if thing.sort == CONTAINER]
-        return [node.name for node in nodes if _helped(client, node)]
+        return [node.name for node in owned_containers(client, mark) if _helped(client, node)]
     return []
 
 

@@ -9,6 +9,10 @@ import tarfile
 import uuid
 
 import docker
+import pytest
+
+from harness.clusters.docker_engine import open_engine
+from harness.errors import MachineError
 
 # Of this test run alone, and known to the processes it starts.
 SMALL = os.environ.setdefault("AFTERFAULT_TEST_IMAGE", f"afterfault-test/wait:{uuid.uuid4().hex[:8]}")
@@ -48,3 +52,14 @@ def small_image(client: docker.DockerClient, disk_mib: int):
         yield
     finally:
         client.api.remove_image(SMALL, force=True)
+
+
+@contextlib.contextmanager
+def engine_with_small_image(disk_mib: int):
+    """A client of the engine, which has the image meanwhile; the tests are skipped where there is no engine."""
+    try:
+        client = open_engine()
+    except MachineError as error:
+        pytest.skip(str(error))
+    with contextlib.closing(client), small_image(client, disk_mib):
+        yield client

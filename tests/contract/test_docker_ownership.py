@@ -18,15 +18,14 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.clusters import engine
 from harness.clusters.bystanders import look, observe_bystanders
-from harness.clusters.docker_engine import open_engine
 from harness.clusters.lease import Lease, Mark, read_lease
 from harness.clusters.living import pid_lives
 from harness.clusters.ownership import Ownership, owned_processes, sweep
-from harness.errors import HarnessError, LeftoverError, MachineError, WaitTimeout
+from harness.errors import HarnessError, LeftoverError, WaitTimeout
 from harness.journal import Journal, read
 from harness.judging.bystanders import changes
 from harness.waiting import until
-from tests.contract.small_image import SMALL, small_image
+from tests.contract.small_image import SMALL, engine_with_small_image
 
 ROOT = Path(__file__).parents[2]
 NOTHING_THERE = "unix:///nonexistent/docker.sock"
@@ -34,11 +33,7 @@ NOTHING_THERE = "unix:///nonexistent/docker.sock"
 
 @pytest.fixture(scope="module")
 def client():
-    try:
-        opened = open_engine()
-    except MachineError as error:
-        pytest.skip(str(error))
-    with contextlib.closing(opened), small_image(opened, disk_mib=48):
+    with engine_with_small_image(disk_mib=48) as opened:
         yield opened
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from harness.clusters.addresses import is_open
+from harness.clusters.living import lives
 from harness.errors import WaitTimeout
 from harness.tools.reference.manager.klog import LOG
 from harness.waiting import until
@@ -39,11 +40,7 @@ class EtcdProcess:
     @property
     def running(self) -> bool:
         """Whether it lives."""
-        process = self._process
-        try:
-            return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return self._process is not None and lives(self._process)
 
     @property
     def began(self) -> bool:
@@ -118,4 +115,4 @@ class EtcdProcess:
             same = process.create_time() == told["created"] and process.cmdline() == told["command"]
         except (FileNotFoundError, ValueError, KeyError, psutil.Error):
             return None
-        return (process, told["command"]) if same and process.status() != psutil.STATUS_ZOMBIE else None
+        return (process, told["command"]) if same and lives(process) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import signal
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ _CALL_SECONDS, _UP_SECONDS = 5.0, 15.0
 # beside the four ports of a manager, on the same address
 _READER_CLIENT_PORT, _READER_PEER_PORT = 8002, 8003
 _FIRST_KEY = "\0"
-_OK = 200
 
 
 def copy_keys(snapshot: bytes, release: EtcdRelease, url: str, folder: Path) -> int:
@@ -111,7 +111,7 @@ def _copy(source: str, target: str) -> int:
 
 def _call(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     response = urllib3.request("POST", url + path, json=body, timeout=_CALL_SECONDS, retries=False)
-    if response.status != _OK:
+    if response.status != HTTPStatus.OK:
         raise BackupError(f"error copying keys: {path}: {response.status} {response.data[:200]!r}")
     answer: dict[str, Any] = response.json()
     return answer

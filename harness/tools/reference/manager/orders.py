@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,7 +24,6 @@ from harness.tools.reference.manager.peers import Peer
 
 Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
 QUICK_SECONDS, LONG_SECONDS = 2.0, 20.0
-_OK = 200
 
 
 class OrderFailed(Exception):
@@ -73,7 +73,7 @@ class Messenger:
             response = self._http.request("POST", f"{peer.orders_url}/{order}", json=words, timeout=timeout_seconds)
         except urllib3.exceptions.HTTPError as error:
             raise OrderFailed(f"{peer.peer_id} does not answer to {order}: {error!r}") from error
-        if response.status != _OK:
+        if response.status != HTTPStatus.OK:
             raise OrderFailed(f"{peer.peer_id} refuses to {order}: {response.data.decode(errors='replace')}")
         answer: dict[str, Any] = response.json()
         return answer
