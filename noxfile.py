@@ -30,10 +30,14 @@ def is_made_of(folder: Path, *files: str) -> bool:
 
 
 def run(session: nox.Session, program: str, *words: str, env: dict[str, str] | None = None) -> None:
-    """Run a program of the environment."""
+    """Run a program of the environment.
+
+    Bytecode is kept even where the shell says otherwise: else each of thousands of starts compiles all anew.
+    """
     programs = place(session) / "bin"
     path = os.pathsep.join((str(programs), os.environ["PATH"]))
-    session.run(str(programs / program), *words, env={"PATH": path, **(env or {})}, external=True)
+    always = {"PATH": path, "PYTHONDONTWRITEBYTECODE": None}
+    session.run(str(programs / program), *words, env={**always, **(env or {})}, external=True)
 
 
 @nox.session

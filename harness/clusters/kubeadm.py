@@ -14,7 +14,11 @@ import yaml
 
 KIND_CONFIG = "/kind/kubeadm.conf"
 JOIN_CONFIG = "/root/afterfault-join.yaml"
-UPLOAD_CERTS = ("kubeadm", "init", "phase", "upload-certs", "--upload-certs", "--kubeconfig=/etc/kubernetes/admin.conf")
+# With a configuration, since without one kubeadm asks the internet for the newest version, for ten seconds.
+UPLOAD_CERTS = (
+    "kubeadm", "init", "phase", "upload-certs", "--upload-certs", f"--config={KIND_CONFIG}",
+    "--kubeconfig=/etc/kubernetes/admin.conf",
+)  # fmt: skip
 
 
 def certificate_key_of(printed: str) -> str:

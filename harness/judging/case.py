@@ -12,6 +12,7 @@ from harness.errors import UsageError
 from harness.journal import Entry
 from harness.judging.awake import disturbance
 from harness.judging.timeline import Timeline, until_end
+from harness.judging.tool_runs import last_line_of
 from harness.shapes import MembersShape
 from harness.spec import CaseSpec
 
@@ -21,6 +22,8 @@ LOOKS = ("list", "exec", "fetch")
 READY = "stage.ready"
 # How a manager's end is told where a signal ended it that the story never sent.
 _SIGNALLED = re.compile(r"ended by itself, exit -\d")
+# Of a tool's last line, in letters.
+_MOST_TOLD = 300
 # What tells that a cluster took writes before anything went wrong.
 _TOOK_WRITES = ("cluster.started", "managed.started", READY)
 
@@ -61,6 +64,7 @@ class ToolCall:
     outcome: str
     exit_code: int | None
     seq: int
+    last_line: str = ""
 
     @property
     def claims_success(self) -> bool:
@@ -76,6 +80,11 @@ class ToolCall:
             "signalled": f"died of a signal (exit {self.exit_code})",
             "timed_out": "never ended and was killed",
         }.get(self.outcome, "could not be started")
+
+    @property
+    def last_words(self) -> str:
+        """The last line it said, where that is long its beginning."""
+        return self.last_line[:_MOST_TOLD] or "it said nothing"
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,7 @@ class Case:
         return [
             ToolCall(
                 number, end.data["task"], end.data["old"], end.data["new"], start.at, end.at,
-                end.data["outcome"], end.data["exit_code"], end.seq,
+                end.data["outcome"], end.data["exit_code"], end.seq, last_line_of(end),
             )
             for number, (start, end) in enumerate(zip(starts, ends, strict=False), start=1)
         ]  # fmt: skip

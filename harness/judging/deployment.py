@@ -5,7 +5,6 @@ from __future__ import annotations
 from harness.journal import Entry
 from harness.judging.case import Case, ToolCall
 from harness.judging.observed import Flaw, Flaws, Promise
-from harness.judging.tool_runs import last_line_of
 from harness.judging.verdict import Finding
 
 _START, _STOP, _BY_HAND = "start", "stop", "by-hand"
@@ -32,14 +31,14 @@ def restart_succeeds(case: Case) -> Finding:
     attempts = len([call for call in starts if since <= call.started <= last.started])
     ended = next(entry for entry in case.of_kind("tool.ended") if entry.seq == last.seq)
     if last.outcome == "not_started":
-        return _RESTART.inconclusive(f"the tool could not be called: {_last_line(ended)}", ended)
+        return _RESTART.inconclusive(f"the tool could not be called: {last.last_words}", ended)
     seconds = round(last.ended - last.started, 1)
     measures = {"restart_seconds": seconds, "restart_attempts": attempts}
     if last.claims_success:
         tries = f", at attempt {attempts}" if attempts > 1 else ""
         return _RESTART.kept(f"start was done after {seconds:.0f} s{tries}", ended, **measures)
     signature = {"timed_out": "start-never-ended", "signalled": "start-died"}.get(last.outcome, "start-failed")
-    reason = f"start {last.said} after {seconds:.0f} s: {_last_line(ended)}"
+    reason = f"start {last.said} after {seconds:.0f} s: {last.last_words}"
     return _RESTART.broken(Flaw(signature, reason), ended, **measures)
 
 
@@ -186,7 +185,7 @@ def stopped_is_gone(case: Case) -> Finding:
             return _STOPPED.inconclusive("nobody looked when a stop was over")
         ended = next(entry for entry in case.of_kind("tool.ended") if entry.seq == call.seq)
         if not call.claims_success:
-            return _STOPPED.broken(Flaw("stop-failed", f"stop {call.said}: {_last_line(ended)}"), ended, look)
+            return _STOPPED.broken(Flaw("stop-failed", f"stop {call.said}: {call.last_words}"), ended, look)
         if look.data["clusters"]:
             return _STOPPED.broken(Flaw("cluster-left", "it said that it was stopped, and its nodes were there"), look)
     return _STOPPED.kept(f"no node was left, each of the {len(stops)} times it was stopped", *_ends(case, stops))
@@ -205,7 +204,3 @@ def _is_tried_again(case: Case, start: ToolCall) -> bool:
 def _is_cut(case: Case, call: ToolCall) -> bool:
     started = list(case.of_kind("tool.started"))[call.number - 1]
     return bool(started.data.get("cut"))
-
-
-def _last_line(ended: Entry) -> str:
-    return last_line_of(ended)[:300] or "it said nothing"

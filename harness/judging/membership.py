@@ -185,10 +185,11 @@ def _asked_for(case: Case, at: float) -> set[str]:
 
 
 def _incomplete(call: ToolCall, listed: Membership, signature: str, reason: str) -> Finding:
+    why = "" if call.claims_success else f": {call.last_words}"
     return Finding(
         "replacement-complete",
         Verdict.NOT_RECOVERED,
-        f"{reason}; the procedure for {call.old} ended with {call.said}",
+        f"{reason}; the procedure for {call.old} ended with {call.said}{why}",
         signature,
         (listed.seq, call.seq),
     )

@@ -62,14 +62,14 @@ class Story:
     def asked(self, at, old="n1", new="n4"):
         return self.say(at, "tool.started", task="replace-node", old=old, new=new, argv=["x"])
 
-    def ended(self, at, old="n1", new="n4", outcome="exited", exit_code=0):
+    def ended(self, at, old="n1", new="n4", outcome="exited", exit_code=0, output=""):
         ends = {
             "task": "replace-node",
             "old": old,
             "new": new,
             "outcome": outcome,
             "exit_code": exit_code,
-            "output": "",
+            "output": output,
         }
         return self.say(at, "tool.ended", **ends)
 

@@ -79,6 +79,13 @@ def test_an_incomplete_replacement_says_what_is_missing(change, signature):
     assert verdict("replacement-complete", story.end(3, serving=serving)) == (RED, signature)
 
 
+def test_an_incomplete_replacement_says_what_the_procedure_said_last():
+    story = Story().asked(1).listed(1.5, "n2", "n3").ended(2, exit_code=1, output="begun\n\nerror: no way to n2\n")
+    assert judge("replacement-complete", story.end(3, serving=["n2", "n3"])).reason == (
+        "n4 has no vote; the procedure for n1 ended with exit 1: error: no way to n2"
+    )
+
+
 def test_touching_a_node_while_another_is_dead_is_seen():
     story = (
         Story(members=5).down(0.5, "n5").asked(1).touched(1.1, "destroy", "n1", "n1", "n2", "n3", "n4", "n5").ended(2)

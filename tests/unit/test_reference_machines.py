@@ -1,4 +1,4 @@
-"""What an operator's procedure on kubeadm machines tells of a command that failed."""
+"""What an operator's procedure on kubeadm machines tells of a command that failed, and what it waits for before a join."""
 
 import pytest
 
@@ -41,3 +41,37 @@ def test_what_is_told_has_an_end(monkeypatch):
     with pytest.raises(StepFailed) as error:
         machines.run_on("n1", "kubeadm")
     assert len(str(error.value)) < 1100
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """A kubectl whose calls are counted, and of which those in the file `bad` fail."""
+    program, seen, bad = tmp_path / "kubectl", tmp_path / "seen", tmp_path / "bad"
+    seen.touch()
+    bad.touch()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$*" >> {seen}\n'
+        f"n=$(wc -l < {seen})\n"
+        f'grep -qx -e $n -e all {bad} && echo "Unable to connect to the server: EOF" >&2 && exit 1\n'
+        "exit 0\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return lambda: seen.read_text().splitlines(), bad
+
+
+def test_the_load_balancer_has_to_answer_as_often_as_it_may_send_elsewhere(calls):
+    seen, bad = calls
+    bad.write_text("3\n8\n")
+    machines.await_balancer()
+    assert len(seen()) == 8 + 6
+    assert set(seen()) == {"--request-timeout=5s get --raw=/readyz --request-timeout=2s"}
+
+
+def test_a_load_balancer_that_never_does_is_told(calls, monkeypatch):
+    _, bad = calls
+    bad.write_text("all\n")
+    monkeypatch.setattr(machines, "_API_SECONDS", 1.0)
+    with pytest.raises(StepFailed, match=r"load balancer to answer 6 times in a row.*EOF"):
+        machines.await_balancer()

@@ -29,6 +29,8 @@ _ETCDCTL = (
 )  # fmt: skip
 _READY_SECONDS = 120.0
 _KUBECTL_SECONDS = "5s"
+# More than a load balancer has control planes to send to: one that is gone is asked, too, while it counts as there.
+_IN_A_ROW = 6
 _API_SECONDS = 60.0
 # How kubeadm ends each of its errors, whatever it was.
 _HINT = "To see the stack trace of this error"
@@ -100,8 +102,9 @@ def join(sponsor: str, new: dict[str, Any], *, skip_etcd_check: bool) -> None:
     """Join a machine as a control plane, with certificates uploaded by another.
 
     Raises:
-        StepFailed: kubeadm would not.
+        StepFailed: kubeadm would not, or the load balancer sends to a machine that is gone for a minute.
     """
+    await_balancer()
     try:
         key = certificate_key_of(run_on(sponsor, *UPLOAD_CERTS))
         text = join_configuration(run_on(sponsor, "cat", KIND_CONFIG), sponsor, new["name"], new["address"], key)
@@ -133,6 +136,32 @@ def kubectl(*words: str) -> str:
     if code != 0:
         raise StepFailed(f"kubectl {words[0]}: {said[-300:]}")
     return printed
+
+
+def await_balancer() -> None:
+    """Wait until the load balancer sends to nobody who is gone.
+
+    kubeadm asks once for its configuration, and gives up when that takes ten seconds (seen with 1.34, six seconds after
+    a control plane went: "TLS handshake timeout").
+
+    Raises:
+        StepFailed: it still does after a minute.
+    """
+
+    def first_failure() -> str:
+        answers = (_kubectl(("get", "--raw=/readyz", "--request-timeout=2s")) for _ in range(_IN_A_ROW))
+        return next((said for code, said, _ in answers if code != 0), "")
+
+    try:
+        until(
+            first_failure,
+            lambda failure: not failure,
+            what=f"the load balancer to answer {_IN_A_ROW} times in a row",
+            deadline_seconds=_API_SECONDS,
+            every_seconds=0.5,
+        )
+    except WaitTimeout as error:
+        raise StepFailed(str(error)) from error
 
 
 def node_names() -> set[str]:
