@@ -1,4 +1,4 @@
-"""What an operator's procedure on kubeadm machines tells of a command that failed, and what it waits for before a join."""
+"""What an operator's procedure on kubeadm machines tells of a failed command, and waits for before a join."""
 
 import pytest
 
