@@ -9,4 +9,5 @@ pytest_plugins = [
     "harness.plugin.spread",
     "harness.plugin.allure",
     "harness.plugin.reports",
+    "harness.plugin.left_open",
 ]

@@ -16,7 +16,7 @@ from harness.clusters.etcd_release import EtcdRelease, find_releases
 from harness.clusters.ownership import Ownership
 from harness.errors import HarnessError
 from harness.judging.ledger import Ledger
-from harness.judging.verdict import Finding, GuaranteeBroken, Verdict
+from harness.judging.verdict import Finding, GuaranteeBroken, Inconclusive, Verdict
 from harness.lab import Lab, LabSettings
 from harness.plugin.again import keep_command
 from harness.plugin.builds import ETCD_MANAGER, examine_builds, laconic_tool, tell_builds
@@ -188,6 +188,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     if call.excinfo is not None and call.excinfo.errisinstance(HarnessError):
         report.afterfault_exit = getattr(call.excinfo.value, "exit_code", HarnessError.exit_code)
+    if call.excinfo is not None and call.when == "call":
+        report.afterfault_stray = not call.excinfo.errisinstance((GuaranteeBroken, Inconclusive))
     lab = lab_of(item)
     if call.when != "call" or lab is None or not lab.findings:
         return report

@@ -141,7 +141,7 @@ def _facts(config: pytest.Config, reports: list[Any], *, interrupted: bool) -> R
     release, count = config.stash[RELEASES][0], config.getoption("--shard-count")
     skips = [r for r in reports if isinstance(r.longrepr, tuple) and not was_not_begun(r)]
     skipped = [f"{report.nodeid}: {report.longrepr[2]}" for report in skips]
-    errors = [f"{r.nodeid}: {_last_line(r)}" for r in reports if r.failed and getattr(r, "when", "collect") != "call"]
+    errors = [f"{r.nodeid}: {_last_line(r)}" for r in reports if r.failed and _is_no_verdict(r)]
     return RunFacts(
         run_id=config.stash[RUN].run_id,
         seed=config.stash[SEED],
@@ -178,6 +178,11 @@ def _exit_code(decision: Decision, codes: set[int]) -> int:
     if decision.exit_code == 1 or _MACHINE not in codes:
         return decision.exit_code
     return _MACHINE
+
+
+def _is_no_verdict(report: Any) -> bool:
+    """Whether a test failed by something else than what it judged: that is in no journal, and would be lost."""
+    return bool(getattr(report, "afterfault_stray", getattr(report, "when", "collect") != "call"))
 
 
 def _last_line(report: Any) -> str:

@@ -21,6 +21,27 @@ from harness.waiting import until
 from tests.selffaults.victim import Victim
 
 pytestmark = pytest.mark.etcd
+PLUGINS = {
+    "a test fails by something else than its verdict": """
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    told = yield
+    if "quorum" in item.name:
+        raise RuntimeError("an error of a story's own")
+    return told
+""",
+    "a socket and a reference cycle are left at the end": """
+import pytest
+import socket
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish():
+    left = [socket.socket()]
+    left.append(left)
+""",
+}
 OWN_MOUNTS = ("unshare", "-m", "--propagation", "private")
 REPLACING, REPLACED = "replace n1", "while n1 is replaced"
 ALONE = ("-p", "no:xdist")
@@ -137,6 +158,28 @@ def test_a_worker_that_is_killed(tmp_path, judge):
         victim.named("--initial-cluster=")[0].parent().kill()
         ended = victim.end()
     judge("xdist's worker is killed", REPLACED, ended, {3}, r"worker 'gw\d+' crashed")
+
+
+@pytest.mark.parametrize("workers", [ALONE, ("-n", "2")], ids=["alone", "workers"])
+def test_an_error_of_a_story(tmp_path, judge, workers):
+    """No journal has it: all guarantees are kept, and the run is not as it should be."""
+    what = "a test fails by something else than its verdict"
+    ended = end_with_plugin(tmp_path, what, workers)
+    judge(what, "where it judges", ended, {3}, r"an error of a story's own")
+
+
+def test_what_is_left_open(tmp_path, judge):
+    """pytest ends with 1 for it, and that says that a guarantee is broken."""
+    what = "a socket and a reference cycle are left at the end"
+    ended = end_with_plugin(tmp_path, what, ALONE)
+    judge(what, "when all is played", ended, {3}, r"when the run ended there was left: unclosed <socket")
+
+
+def end_with_plugin(tmp_path, what, workers):
+    (tmp_path / "breaking.py").write_text(PLUGINS[what])
+    words, more = ("-p", "breaking", *workers), {"PYTHONPATH": str(tmp_path)}
+    with Victim(tmp_path / "run", words=words, more=more) as victim:
+        return victim.end()
 
 
 def test_a_reaper_that_is_killed(tmp_path, judge):
