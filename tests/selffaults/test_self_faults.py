@@ -117,7 +117,7 @@ def test_a_folder_that_becomes_read_only(tmp_path, judge):
     judge("the journals' folder becomes read-only", REPLACED, ended, {4}, r"[Rr]ead-only file system")
 
 
-@pytest.mark.slow  # not held yet: docs/reliability.md
+@pytest.mark.slow
 def test_a_journal_that_can_not_grow(tmp_path, judge):
     with Victim(tmp_path / "run", words=ALONE) as victim:
         victim.await_step(REPLACING)
@@ -191,7 +191,7 @@ def test_a_reaper_that_is_killed(tmp_path, judge):
     judge("the reaper is killed", REPLACED, ended, {3}, r"its reaper was killed")
 
 
-@pytest.mark.slow  # not held yet: docs/reliability.md
+@pytest.mark.slow
 def test_a_run_that_is_killed(tmp_path, judge):
     with Victim(tmp_path / "run", words=ALONE) as victim:
         victim.await_step(REPLACING)
@@ -259,4 +259,8 @@ def test_no_more_of(tmp_path, judge, controller, limit, current, what):
         members = (group / "cgroup.procs").read_text
         until(members, lambda left: not left, what="the group to be empty", deadline_seconds=60)
         group.rmdir()
-    judge(what, REPLACED, ended, {3, 4, -9}, r"no thread can be|start new thread|unavailable|killed|Killed|replace n1")
+    # a run that is killed may not have come to say anything but that it began
+    said = (
+        "afterfault: run run, seed" if ended.code == -9 else r"no thread can be|start new thread|unavailable|[Kk]illed"
+    )
+    judge(what, REPLACED, ended, {3, 4, -9}, said)
