@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Generator
 
 import pytest
 
@@ -17,15 +16,14 @@ from harness.pytest_plugin import RUN
 _SEEN = pytest.StashKey[list[str]]()
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """All cases have ended: from here on no test is to blame for what is found."""
     if RUN in session.config.stash:
         seen: list[str] = []
         session.config.stash[_SEEN] = seen
         # pytest puts back, when it ends, what it found
         sys.unraisablehook = lambda found: seen.append(str(found.exc_value))
-    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -150,7 +150,7 @@ def await_balancer() -> None:
 
     def first_failure() -> str:
         answers = (_kubectl(("get", "--raw=/readyz", "--request-timeout=2s")) for _ in range(_IN_A_ROW))
-        return next((said for code, said, _ in answers if code != 0), "")
+        return next((said or f"exit {code}" for code, said, _ in answers if code != 0), "")
 
     try:
         until(
