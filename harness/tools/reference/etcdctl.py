@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,19 @@ _PASSING = ("unhealthy cluster", "in sync with leader", "leader changed", "no le
 
 class StepFailed(Exception):
     """A step of the procedure could not be done; the message is etcdctl's."""
+
+
+@contextlib.contextmanager
+def in_time() -> Iterator[None]:
+    """What is waited for in it has to come about, else the step could not be done.
+
+    Raises:
+        StepFailed: its deadline passed.
+    """
+    try:
+        yield
+    except WaitTimeout as error:
+        raise StepFailed(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +83,8 @@ def healthy(endpoint: str) -> bool:
 
 def await_healthy(endpoint: str) -> None:
     """Wait until it is healthy."""
-    try:
+    with in_time():
         until(lambda: healthy(endpoint), what=f"{endpoint} to be healthy", deadline_seconds=HEALTHY_SECONDS)
-    except WaitTimeout as error:
-        raise StepFailed(str(error)) from error
 
 
 def member_add(endpoints: str, name: str, peer_url: str, *, learner: bool = False) -> str:
@@ -111,7 +124,7 @@ def _patiently(endpoints: str, *words: str) -> str:
     def settled(seen: tuple[str, str]) -> bool:
         return not any(passing in seen[1] for passing in _PASSING)
 
-    try:
+    with in_time():
         done, problem = until(
             attempt,
             settled,
@@ -119,8 +132,6 @@ def _patiently(endpoints: str, *words: str) -> str:
             deadline_seconds=PATIENCE_SECONDS,
             every_seconds=0.25,
         )
-    except WaitTimeout as error:
-        raise StepFailed(str(error)) from error
     if problem:
         raise StepFailed(problem)
     return done

@@ -17,9 +17,8 @@ from harness.clusters.kubeadm import (
     join_configuration,
     join_words,
 )
-from harness.errors import WaitTimeout
 from harness.taps.node_command import ask
-from harness.tools.reference.etcdctl import Member, StepFailed, members_of
+from harness.tools.reference.etcdctl import Member, StepFailed, in_time, members_of
 from harness.waiting import until
 
 _PKI = "/etc/kubernetes/pki/etcd"
@@ -123,7 +122,7 @@ def kubectl(*words: str) -> str:
     Raises:
         StepFailed: it failed, or the API could not be reached for a minute.
     """
-    try:
+    with in_time():
         code, said, printed = until(
             lambda: _kubectl(words),
             lambda seen: not (seen[0] and any(passing in seen[1] for passing in _PASSING)),
@@ -131,8 +130,6 @@ def kubectl(*words: str) -> str:
             deadline_seconds=_API_SECONDS,
             every_seconds=0.5,
         )
-    except WaitTimeout as error:
-        raise StepFailed(str(error)) from error
     if code != 0:
         raise StepFailed(f"kubectl {words[0]}: {said[-300:]}")
     return printed
@@ -152,7 +149,7 @@ def await_balancer() -> None:
         answers = (_kubectl(("get", "--raw=/readyz", "--request-timeout=2s")) for _ in range(_IN_A_ROW))
         return next((said or f"exit {code}" for code, said, _ in answers if code != 0), "")
 
-    try:
+    with in_time():
         until(
             first_failure,
             lambda failure: not failure,
@@ -160,8 +157,6 @@ def await_balancer() -> None:
             deadline_seconds=_API_SECONDS,
             every_seconds=0.5,
         )
-    except WaitTimeout as error:
-        raise StepFailed(str(error)) from error
 
 
 def node_names() -> set[str]:
@@ -201,10 +196,8 @@ def await_control_plane(name: str) -> None:
         except StepFailed:
             return False
 
-    try:
+    with in_time():
         until(look, what=f"{name} to be a healthy control plane", deadline_seconds=_READY_SECONDS, every_seconds=1.0)
-    except WaitTimeout as error:
-        raise StepFailed(str(error)) from error
 
 
 def _answers(node: str) -> bool:

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from harness.errors import WaitTimeout
 from harness.taps.node_command import ask
 from harness.tools.reference import machines
-from harness.tools.reference.etcdctl import StepFailed
+from harness.tools.reference.etcdctl import StepFailed, in_time
 from harness.waiting import until
 
 _SNAPSHOT = "/root/afterfault-snapshot.db"
@@ -135,7 +134,5 @@ def _runs(node: str, program: str) -> bool:
 
 
 def _await(look: Callable[[], bool], what: str) -> None:
-    try:
+    with in_time():
         until(look, what=what, deadline_seconds=_STOP_SECONDS, every_seconds=0.5)
-    except WaitTimeout as error:
-        raise StepFailed(str(error)) from error
