@@ -21,6 +21,7 @@ from harness.faults import Fault
 from harness.journal import Entry
 from harness.judging import Finding, GuaranteeBroken, Inconclusive, Verdict, judge, judge_all, judge_so_far
 from harness.orders import Order
+from harness.room import room_for
 from harness.spec import CaseSpec
 from harness.stages.chosen import stage_of
 from harness.stages.deploy import DeployStage
@@ -65,6 +66,19 @@ class Lab:
             MachineError: it can't be run on this machine; a full disk is one of the reasons.
             LeftoverError: something could not be removed; after the journal is sealed.
         """
+        settings = self._settings
+
+        def say(text: str) -> None:
+            settings.progress(f"{spec.play_id}: {text}")
+
+        with (
+            room_for(spec.cluster.kind_nodes, settings.cases, say, self._clock),
+            self._play(spec, tool) as cluster,
+        ):
+            yield cluster
+
+    @contextlib.contextmanager
+    def _play(self, spec: CaseSpec, tool: DeployTool | None) -> Iterator[Any]:
         self.spec = spec
         self._stage = stage = stage_of(spec, self._settings, self._clock, tool)
         built = False

@@ -24,6 +24,11 @@ class ClusterShape(ABC):
     def label(self) -> str:
         """Short name of the shape."""
 
+    @property
+    def kind_nodes(self) -> int:
+        """How many nodes of kind it has; 0 where it has nothing to do with kind."""
+        return 0
+
 
 class MembersShape(ClusterShape):
     """One whose etcd members the harness makes and watches."""
@@ -118,6 +123,11 @@ class KindSpec(MembersShape):
             raise UsageError(f"ports are 0 to 65535, not {self.ports}")
 
     @property
+    def kind_nodes(self) -> int:
+        """All of them."""
+        return self.control_planes + self.workers
+
+    @property
     def election_seconds(self) -> float:
         """Kubeadm leaves etcd's default."""
         return 1.0
@@ -168,6 +178,11 @@ class DeploymentSpec(ClusterShape):
             raise UsageError(f"secrets are one of {', '.join(SECRETS)}, not {self.secrets!r}")
         if self.is_renewed and not self.in_use:
             raise UsageError("nothing is made anew where nothing was there before")
+
+    @property
+    def kind_nodes(self) -> int:
+        """One: that is what deploy tools make here."""
+        return 1
 
     @property
     def is_renewed(self) -> bool:

@@ -14,6 +14,7 @@ import docker.errors
 from docker.types import EndpointConfig
 
 from harness.clusters.certificates import copy_pem
+from harness.clusters.etcd_client import Header
 from harness.clusters.etcd_release import EtcdRelease, load_release
 from harness.clusters.kind_call import KIND_LABEL, NODE_CONTAINER, ROLE_LABEL, KindCall, KindSetup
 from harness.clusters.kind_node import CONTROL_PLANE, KindNode
@@ -197,21 +198,23 @@ class KindCluster(EtcdMembers[KindNode]):
         if joined.exit_code != 0:
             raise ClusterError(f"kubeadm join failed on {node.name}", log_tail=joined.said)
 
-    def await_member(self, node: KindNode, deadline_seconds: float = 60.0) -> None:
-        """Wait until a linearizable read comes through this node's etcd.
+    def await_member(self, node: KindNode, deadline_seconds: float = 60.0) -> Header:
+        """Wait until a linearizable read comes through this node's etcd; returns whose member it says it is.
 
         Raises:
             WaitTimeout: it did not.
         """
         with self.client(node) as client:
-            until(
-                client.healthy,
+            status = until(
+                lambda: self.status(node) if client.healthy() else None,
                 what=f"etcd on {node.name} to be healthy",
                 deadline_seconds=deadline_seconds,
                 every_seconds=0.2,
                 clock=self._clock,
             )
-            self.journal.append("node.ready", node=node.name, member_id=client.status().header.member_id)
+        assert status is not None
+        self.journal.append("node.ready", node=node.name, member_id=status.header.member_id)
+        return status.header
 
     def etcdctl_credentials(self) -> dict[str, str]:
         """Etcd's own health-check client."""
@@ -281,9 +284,7 @@ class KindCluster(EtcdMembers[KindNode]):
         self._context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         self._context.load_cert_chain(str(pki / "healthcheck-client.crt"), str(pki / "healthcheck-client.key"))
         self.release = self._fetch_release(first)
-        self.await_member(first)
-        status = self.status(first)
-        self.cluster_id = status.header.cluster_id if status else ""
+        self.cluster_id = self.await_member(first).cluster_id
 
     def _fetch_release(self, node: KindNode) -> EtcdRelease:
         """Etcd as it runs in the cluster, for restoring its snapshots beside it; copied once for each node image."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import subprocess
 from abc import ABC, abstractmethod
@@ -12,14 +13,18 @@ from typing import Generic, Protocol, TypeVar
 from harness.clusters.etcd_client import CallFailed, CallUnknown, EtcdClient, ListedMember, Status
 from harness.clusters.etcd_release import EtcdRelease
 from harness.clusters.ownership import Ownership
-from harness.errors import ClusterError
+from harness.errors import ClusterError, WaitTimeout
 from harness.journal import Journal
 from harness.shapes import MembersShape
+from harness.waiting import until
 
 T = TypeVar("T")
 
 # Short polls: a member that is not there yet keeps a connection waiting, and a new one is served at once.
 POLL_TIMEOUT_SECONDS = 0.3
+# Who runs tells the list without quorum, too. On a busy machine a poll comes back empty; taken for an empty list that
+# would make a tool's word a lie, or unclean membership clean.
+_MEMBERS_SECONDS = 3.0
 
 
 class EtcdMachine(Protocol):
@@ -135,7 +140,16 @@ class EtcdEndpoints(ABC, Generic[E]):
         return self._ask(node, lambda client: client.status())
 
     def members(self) -> list[ListedMember]:
-        """The member list as told by the most advanced running node; empty when nobody answers."""
+        """The member list as told by the most advanced running node; empty when nobody answers for 3 s."""
+        with contextlib.suppress(WaitTimeout):
+            return until(
+                self._told_members,
+                what="a member list",
+                deadline_seconds=_MEMBERS_SECONDS if self.running() else 0.0,
+            )
+        return []
+
+    def _told_members(self) -> list[ListedMember]:
         told = []
         for node in self.running():
             status = self.status(node)

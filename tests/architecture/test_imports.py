@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "journal": VALUES,
     "waiting": {"errors"},
     "heartbeat": VALUES | {"journal", "waiting"},
+    "room": {"errors", "waiting"},
     "clusters": BASE,
     "taps": BASE | {"taps"},
     "faults": BASE | {"taps", "faults"},
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "expectations": BASE | {"taps", "faults", "tools", "probes", "traffic", "expectations"},
     "stages": STAGES,
     "sweep": STAGES,
-    "lab": STAGES | {"faults", "expectations", "sweep"},
+    "lab": STAGES | {"faults", "expectations", "sweep", "room"},
     "admission": BASE,
     "nodeimage": BASE | {"nodeimage"},
     "doctor": BASE | {"admission", "nodeimage", "doctor"},
@@ -62,6 +63,7 @@ DOING = {
     "expectations",
     "stages",
     "sweep",
+    "room",
     "lab",
 }
 DOING |= {"nodeimage", "fan_out"}
