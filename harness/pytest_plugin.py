@@ -133,11 +133,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what this machine can't run, and begin with what takes longest."""
+    """Skip what this machine can't run."""
     select_case(config, items)
     skip_without_kind(config, items)
     skip_without_s3(config, items)
-    items.sort(key=lambda item: item.get_closest_marker("kind") is None)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Which cases run at the same time, and whether this machine can hold them: xdist hands out whole cases."""
+"""Which cases run when, and at the same time, and whether this machine can hold them: xdist hands out whole cases."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from harness.errors import HarnessError
 from harness.plugin.builds import is_exclusive
 from harness.plugin.options import REFUSED, group_of, kind_at_once
 from harness.pytest_plugin import RUN
+from harness.room import is_big
 from harness.spec import KindSpec
 
 _KIND_AT_ONCE = pytest.StashKey[int]()
 _TESTS = "tests/"
 # Tests of one folder there share a cluster or would make too many at once, or share a run and a browser.
 _FOLDERS_TOGETHER = ("tests/kind/", "tests/pages/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest goes first; but what has to be alone goes last, when least has to wait for it."""
+    items.sort(key=lambda item: 2 if _is_alone(item.nodeid) else item.get_closest_marker("kind") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -64,6 +71,8 @@ class _ByCase(LoadScopeScheduling):  # type: ignore[misc]
             return module
         if KindSpec.size_in(nodeid) is None:
             return group
+        if _is_alone(nodeid):
+            return "kind, one by one"
         return f"kind {self._heap(group)}"
 
     def _heap(self, group: str) -> int:
@@ -79,6 +88,11 @@ class _ByCase(LoadScopeScheduling):  # type: ignore[misc]
         if self._reserved is None:
             self._reserved = int(any(is_exclusive(self.config, nodeid) for nodeid in self.collection or ()))
         return self._reserved
+
+
+def _is_alone(nodeid: str) -> bool:
+    shape = KindSpec.size_in(nodeid)
+    return shape is not None and is_big(shape.kind_nodes)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""A kind cluster that is big for its cores has no other beside it, and is not kept out by small ones."""
+"""A case on a kind cluster that is big for its cores has no other beside it, and is not kept out by small ones."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from harness.room import room_for
 from harness.shapes import DeploymentSpec, EtcdSpec, KindSpec
 from tests.unit.test_waiting import FakeClock
 
-SMALL, BIG = 2, 3
+NONE, SMALL, BIG = 0, 2, 3
 
 
 @pytest.fixture(autouse=True)
@@ -33,16 +33,18 @@ def heard(nodes, cases, said):
 
 
 def test_small_ones_stand_side_by_side(cases):
-    with room_for(SMALL, cases, pytest.fail), room_for(SMALL, cases, pytest.fail):
+    with room_for(SMALL, cases, pytest.fail), room_for(NONE, cases, pytest.fail), room_for(SMALL, cases, pytest.fail):
         pass
 
 
 @pytest.mark.parametrize(
     ("first", "then", "why"),
     [
-        (SMALL, BIG, "waiting until no other kind cluster is up"),
-        (BIG, SMALL, "waiting until a bigger kind cluster is gone"),
-        (BIG, BIG, "waiting until no other kind cluster is up"),
+        (SMALL, BIG, "waiting until no other case is played"),
+        (NONE, BIG, "waiting until no other case is played"),
+        (BIG, BIG, "waiting until no other case is played"),
+        (BIG, SMALL, "waiting until a big kind cluster is gone"),
+        (BIG, NONE, "waiting until a big kind cluster is gone"),
     ],
 )
 def test_beside_a_big_one_stands_none(cases, first, then, why):
@@ -50,7 +52,7 @@ def test_beside_a_big_one_stands_none(cases, first, then, why):
     with room_for(first, cases, pytest.fail), pytest.raises(MachineError, match="not within six hours") as refused:
         heard(then, cases, said)
     assert said == [why]
-    assert "mend: play it by itself: --kind-at-once 1" in str(refused.value)
+    assert "by themselves: -k control_plane" in str(refused.value)
     assert heard(then, cases, []) == [], "it is free again"
 
 
@@ -73,11 +75,6 @@ def test_small_ones_that_come_later_let_a_big_one_go_first(cases):
     for thread in threads:
         thread.join(20)
     assert order == ["big", "small"]
-
-
-def test_what_is_no_kind_cluster_needs_no_room(cases):
-    with room_for(BIG, cases, pytest.fail), room_for(0, cases, pytest.fail):
-        pass
 
 
 def test_runs_do_not_wait_for_each_other(tmp_path):

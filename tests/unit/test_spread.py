@@ -1,5 +1,6 @@
-"""Which cases run at the same time: those of laconic-so never two at once, on any number of workers."""
+"""Which cases run when: those of laconic-so never two at once, those on big clusters one by one at the end."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,17 @@ REAL = [f"scenarios/a/test_a.py::test_{name}[stop-laconic-so-kind-1-{users}]" fo
         for name in ("one", "two")]  # fmt: skip
 OTHERS = [f"scenarios/b/test_b.py::test_one[{variant}-kind-3-relaxed]" for variant in "abcde"]
 ETCD = ["scenarios/c/test_c.py::test_one[documented-3-relaxed]"]
+
+
+@pytest.fixture(autouse=True)
+def cores(monkeypatch):
+    """Four of them, until a test says otherwise."""
+
+    def have(count):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(count)))
+
+    have(4)
+    return have
 
 
 class Tool:
@@ -55,6 +67,24 @@ def test_without_it_cases_on_kind_are_dealt_out_by_turns(under_test, tool):
     told = scopes(REAL + OTHERS, 2)
     assert len({told[nodeid] for nodeid in REAL}) == 2
     assert [told[nodeid] for nodeid in OTHERS] == ["kind 1", "kind 0", "kind 1", "kind 0", "kind 1"]
+
+
+def test_where_three_control_planes_are_more_than_the_cores_they_are_one_heap(cores):
+    cores(2)
+    told = scopes(REAL + OTHERS + ETCD, 2)
+    assert {told[nodeid] for nodeid in OTHERS} == {"kind, one by one"}
+    assert {told[nodeid] for nodeid in REAL} == {"kind 0", "kind 1"}
+
+
+@pytest.mark.parametrize(("count", "order"), [(2, REAL[:2] + ETCD + OTHERS), (4, OTHERS + REAL[:2] + ETCD)])
+def test_kind_goes_first_and_what_has_to_be_alone_goes_last(cores, count, order):
+    cores(count)
+    items = [
+        SimpleNamespace(nodeid=nodeid, get_closest_marker=lambda _, kind="kind" in nodeid: kind or None)
+        for nodeid in OTHERS + ETCD + REAL[:2]
+    ]
+    spread.pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == order
 
 
 def test_where_it_has_nothing_to_do_no_heap_is_kept_for_it(under_test):

@@ -30,6 +30,7 @@ _READY_SECONDS = 120.0
 _KUBECTL_SECONDS = "5s"
 # More than a load balancer has control planes to send to: one that is gone is asked, too, while it counts as there.
 _IN_A_ROW = 6
+_BALANCER_SECONDS = "2s"
 _API_SECONDS = 60.0
 # How kubeadm ends each of its errors, whatever it was.
 _HINT = "To see the stack trace of this error"
@@ -146,7 +147,7 @@ def await_balancer() -> None:
     """
 
     def first_failure() -> str:
-        answers = (_kubectl(("get", "--raw=/readyz", "--request-timeout=2s")) for _ in range(_IN_A_ROW))
+        answers = (_kubectl(("get", "--raw=/readyz"), _BALANCER_SECONDS) for _ in range(_IN_A_ROW))
         return next((said or f"exit {code}" for code, said, _ in answers if code != 0), "")
 
     with in_time():
@@ -213,7 +214,7 @@ def _nodes() -> list[dict[str, Any]]:
     return rows
 
 
-def _kubectl(words: tuple[str, ...]) -> tuple[int, str, str]:
-    call = ["kubectl", f"--request-timeout={_KUBECTL_SECONDS}", *words]
+def _kubectl(words: tuple[str, ...], seconds: str = _KUBECTL_SECONDS) -> tuple[int, str, str]:
+    call = ["kubectl", f"--request-timeout={seconds}", *words]
     done = subprocess.run(call, env=dict(os.environ), capture_output=True, text=True, check=False)
     return done.returncode, done.stderr.strip(), done.stdout
