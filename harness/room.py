@@ -44,7 +44,6 @@ def room_for(nodes: int, cases: Path, say: Callable[[str], object], clock: Clock
 
     Leaves behind: nothing; locks are on the folders themselves.
     """
-    cases.mkdir(parents=True, exist_ok=True)
     big = is_big(nodes)
     how = fcntl.LOCK_EX if big else fcntl.LOCK_SH
     why = f"waiting until {'no other case is played' if big else 'a big kind cluster is gone'}"
@@ -59,7 +58,11 @@ def room_for(nodes: int, cases: Path, say: Callable[[str], object], clock: Clock
 
 @contextmanager
 def _folder(path: Path) -> Iterator[int]:
-    handle = os.open(path, os.O_RDONLY)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise _no_lock(error) from error
     try:
         yield handle
     finally:
@@ -72,10 +75,13 @@ def _taken(handle: int, how: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise MachineError(
-            f"the run's folder can't be locked: {error.strerror}", mend="name one on a local disk with --run-dir"
-        ) from error
+        raise _no_lock(error) from error
     return True
+
+
+def _no_lock(error: OSError) -> MachineError:
+    why = f"the run's folder can't be locked: {error.strerror}"
+    return MachineError(why, mend="name one on a local disk with --run-dir")
 
 
 def _wait(handle: int, how: int, why: str, clock: Clock) -> None:

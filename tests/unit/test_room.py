@@ -47,7 +47,8 @@ def test_small_ones_stand_side_by_side(cases):
         (BIG, NONE, "waiting until a big kind cluster is gone"),
     ],
 )
-def test_beside_a_big_one_stands_none(cases, first, then, why):
+def test_beside_a_big_one_stands_none(cases, first, then, why, monkeypatch):
+    monkeypatch.setattr(room, "_LOOK_SECONDS", 600)
     said = []
     with room_for(first, cases, pytest.fail), pytest.raises(MachineError, match="not within six hours") as refused:
         heard(then, cases, said)
@@ -112,3 +113,9 @@ def test_how_many_nodes_each_shape_has():
     assert KindSpec(control_planes=3, workers=2).kind_nodes == 5
     assert DeploymentSpec().kind_nodes == 1
     assert EtcdSpec().kind_nodes == 0
+
+
+def test_so_is_one_that_can_t_be_made(tmp_path):
+    (tmp_path / "run").write_text("no folder")
+    with pytest.raises(MachineError, match=r"can't be locked: File exists(?s:.*)--run-dir"):
+        heard(SMALL, tmp_path / "run" / "cases", [])
